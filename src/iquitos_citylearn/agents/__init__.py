@@ -1,0 +1,1 @@
+"""Algorithms, training and rule-based policies."""

@@ -1,0 +1,1 @@
+"""The environment: compiled physics, two simulators, what the agent sees, does and is paid."""

@@ -1,0 +1,338 @@
+"""Frozen models of `params.yaml`: the only reader of that file, and the only place where its limits stand."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+WEIGHT_SUM_TOLERANCE = 1e-9
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+HourOfDay = Annotated[int, Field(ge=0, le=23)]
+Monthly = Annotated[tuple[Positive, ...], Field(min_length=12, max_length=12)]
+Hourly = Annotated[tuple[Positive, ...], Field(min_length=24, max_length=24)]
+Autocorrelation = Annotated[float, Field(gt=-1, lt=1)]
+
+
+class ParamsError(ValueError):
+    """Something in a params file is wrong; the message lists every problem."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
+
+
+class Location(_Section):
+    """Where the site stands."""
+
+    latitude_deg: Annotated[float, Field(ge=-90, le=90)]
+    longitude_deg: Annotated[float, Field(ge=-180, le=180)]
+    altitude_m: Annotated[float, Field(ge=-430, le=9000)]
+    utc_offset_hours: Annotated[int, Field(ge=-12, le=14)]
+
+
+class Calendar(_Section):
+    """Which dates the rows stand for."""
+
+    year: Annotated[int, Field(ge=1970, le=2100)]
+    n_days: Annotated[int, Field(ge=1, le=365)]
+
+    @model_validator(mode="after")
+    def _no_leap_year(self) -> Self:
+        if self.year % 4 == 0 and (self.year % 100 != 0 or self.year % 400 == 0):
+            raise ValueError(f"year is {self.year}, a leap year; 8,760 rows need a year without 29 February")
+        return self
+
+
+class Draws(_Section):
+    """Seeds of the years that are drawn."""
+
+    headline_seed: Seed
+    training_seeds: Annotated[tuple[Seed, ...], Field(min_length=4)]
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.training_seeds)) != len(self.training_seeds):
+            raise ValueError(f"training_seeds has a seed twice: {list(self.training_seeds)}")
+        if self.headline_seed in self.training_seeds:
+            raise ValueError(f"training_seeds holds the headline seed {self.headline_seed}: agents would train on it")
+        return self
+
+
+class WeatherParams(_Section):
+    """Statistics of the weather generator, or a measured year."""
+
+    monthly_ghi_kwh_per_m2: Monthly
+    clearness_mean: Annotated[float, Field(gt=0.05, lt=0.8)]
+    clearness_std: Annotated[float, Field(gt=0, lt=0.4)]
+    clearness_lag1: Autocorrelation
+    temp_air_mean_c: Annotated[float, Field(ge=-30, le=50)]
+    temp_air_min_c: Annotated[float, Field(ge=-50, le=50)]
+    temp_air_max_c: Annotated[float, Field(ge=-30, le=60)]
+    weather_csv: str | None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not self.temp_air_min_c < self.temp_air_mean_c < self.temp_air_max_c:
+            raise ValueError("temp_air_min_c < temp_air_mean_c < temp_air_max_c does not hold")
+        return self
+
+
+class PvParams(_Section):
+    """The PV plant."""
+
+    rated_power_kwp: Positive
+    annual_energy_kwh: Positive | None
+    inverter_limit_kw: Positive
+    tilt_deg: Annotated[float, Field(ge=0, le=90)]
+    azimuth_deg: Annotated[float, Field(ge=0, lt=360)]
+    temperature_coefficient_per_c: Annotated[float, Field(ge=-0.01, le=0)]
+    dc_losses: Annotated[float, Field(ge=0, lt=1)]
+    inverter_efficiency: Annotated[float, Field(gt=0, le=1)]
+    generation_csv: str | None
+
+
+class MallParams(_Section):
+    """The load of the mall."""
+
+    annual_energy_kwh: Positive
+    peak_kw: Positive
+    hourly_mean_kw: Hourly
+    monthly_energy_mwh: Monthly
+    residual_std_kw: Positive
+    residual_lag1: Autocorrelation
+    load_csv: str | None
+
+
+class BessParams(_Section):
+    """The stationary battery."""
+
+    energy_capacity_kwh: Positive
+    power_kw: Positive
+    energy_min_kwh: NonNegative
+    energy_initial_kwh: NonNegative
+    efficiency_round_trip: Annotated[float, Field(gt=0, le=1)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.energy_min_kwh >= self.energy_capacity_kwh:
+            raise ValueError(
+                f"energy_min_kwh is {self.energy_min_kwh}, not below energy_capacity_kwh {self.energy_capacity_kwh}"
+            )
+        if not self.energy_min_kwh <= self.energy_initial_kwh <= self.energy_capacity_kwh:
+            raise ValueError(
+                f"energy_initial_kwh is {self.energy_initial_kwh}, outside energy_min_kwh to energy_capacity_kwh "
+                f"({self.energy_min_kwh} to {self.energy_capacity_kwh})"
+            )
+        return self
+
+
+class GridParams(_Section):
+    """What imported energy emits and costs."""
+
+    carbon_intensity_kg_per_kwh: NonNegative
+    tariff_usd_per_kwh: NonNegative
+    evening_peak_hours: Annotated[tuple[HourOfDay, ...], Field(min_length=1, max_length=24)]
+
+
+class FleetParams(_Section):
+    """Chargers of one kind and the cars that use them."""
+
+    n_chargers: Annotated[int, Field(ge=1, le=9999)]
+    power_kw: Positive
+    battery_kwh: Positive
+    arrival_soc: Fraction
+    required_soc: Fraction
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.arrival_soc >= self.required_soc:
+            raise ValueError(f"arrival_soc is {self.arrival_soc}, not below required_soc {self.required_soc}")
+        return self
+
+
+class ChargingParams(_Section):
+    """Who comes to charge, when, and with which need."""
+
+    opening_hour: Annotated[int, Field(ge=0, le=23)]
+    closing_hour: Annotated[int, Field(ge=1, le=24)]
+    charger_efficiency: Annotated[float, Field(gt=0, le=1)]
+    energy_requested_kwh_per_day: Positive
+    staff_share: Fraction
+    staff_stay_hours: Annotated[tuple[Count, Count], Field()]
+    customer_stay_hours: Annotated[tuple[Count, Count], Field()]
+    arrival_soc_std: Annotated[float, Field(ge=0, le=0.3)]
+    required_soc_std: Annotated[float, Field(ge=0, le=0.3)]
+    fleets: Annotated[dict[str, FleetParams], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.opening_hour >= self.closing_hour:
+            raise ValueError(f"opening_hour is {self.opening_hour}, not before closing_hour {self.closing_hour}")
+        for name in ("staff_stay_hours", "customer_stay_hours"):
+            shortest, longest = getattr(self, name)
+            if shortest > longest:
+                raise ValueError(f"{name} is [{shortest}, {longest}]: the shortest stay exceeds the longest")
+            if longest > self.closing_hour - self.opening_hour:
+                raise ValueError(
+                    f"{name} ends at {longest} h, longer than the {self.closing_hour - self.opening_hour} h open"
+                )
+        return self
+
+
+class SiteParams(_Section):
+    """All that makes the data set."""
+
+    location: Location
+    calendar: Calendar
+    draws: Draws
+    weather: WeatherParams
+    pv: PvParams
+    mall: MallParams
+    bess: BessParams
+    grid: GridParams
+    charging: ChargingParams
+
+
+class EnvironmentParams(_Section):
+    """What every agent sees."""
+
+    forecast_hours: Annotated[int, Field(ge=1, le=24)]
+    forecast_error_std: Annotated[float, Field(ge=0, le=2)]
+    forecast_seed: Seed
+    energy_horizon_hours: Positive
+
+
+class RewardWeights(_Section):
+    """Weights of the five reward terms; they sum to 1."""
+
+    co2: Fraction
+    solar_self_consumption: Fraction
+    cost: Fraction
+    ev_satisfaction: Fraction
+    grid_stability: Fraction
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> Self:
+        total = sum(self.model_dump().values())
+        if abs(total - 1) > WEIGHT_SUM_TOLERANCE:
+            raise ValueError(f"weights sum to {total:g}; they must sum to 1")
+        return self
+
+
+class RewardParams(_Section):
+    """What an agent is paid for."""
+
+    priority_mode: str
+    weights: Annotated[dict[str, RewardWeights], Field(min_length=1)]
+    unmet_scale: NonNegative
+    overdelivery_scale: NonNegative
+    total_scale: Positive
+
+    @model_validator(mode="after")
+    def _mode_exists(self) -> Self:
+        if self.priority_mode not in self.weights:
+            raise ValueError(f"priority_mode is {self.priority_mode!r}; weights has {sorted(self.weights)}")
+        return self
+
+    @property
+    def active_weights(self) -> RewardWeights:
+        """Return the weights of the priority mode in force."""
+        return self.weights[self.priority_mode]
+
+
+class AgentParams(_Section):
+    """How one agent is trained; `kwargs` are those of its Stable-Baselines3 class."""
+
+    total_timesteps: Count
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
+    n_envs: Annotated[int, Field(ge=1, le=1024)]
+    device: Literal["auto", "cpu", "cuda"]
+    action_mapping: Literal["raw", "need_limited", "three_segment"]
+    policy: Literal["per_charger", "plain"]
+    kwargs: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _kwargs_are_numbers(self) -> Self:
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError(f"seeds has a seed twice: {list(self.seeds)}")
+        for name, value in self.kwargs.items():
+            if isinstance(value, str) and _looks_like_number(value):
+                raise ValueError(
+                    f"kwargs.{name} is the text {value!r}; YAML reads it as a number when written {float(value)!r}"
+                )
+        return self
+
+
+def _looks_like_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+class TrainParams(_Section):
+    """The three agents."""
+
+    sac: AgentParams
+    ppo: AgentParams
+    a2c: AgentParams
+
+
+class Params(_Section):
+    """The whole of `params.yaml`."""
+
+    site: SiteParams
+    environment: EnvironmentParams
+    reward: RewardParams
+    train: TrainParams
+
+
+def load_params(path: Path) -> Params:
+    """Read and validate a params file.
+
+    Parameters
+    ----------
+    path : Path
+        The YAML file.
+
+    Raises
+    ------
+    ParamsError
+        With every problem of the file: field, value, and what is allowed.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ParamsError(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path}: is not YAML: {error}") from error
+    try:
+        return Params.model_validate(_sequences_as_tuples(content))
+    except ValidationError as error:
+        problems = [_describe(problem) for problem in error.errors()]
+        raise ParamsError(
+            f"{path}: {len(problems)} problem(s)\n" + "\n".join(f"  {line}" for line in problems)
+        ) from None
+
+
+def _sequences_as_tuples(node: Any) -> Any:  # noqa: ANN401 - a YAML tree has no narrower type
+    if isinstance(node, dict):
+        return {key: _sequences_as_tuples(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return tuple(_sequences_as_tuples(value) for value in node)
+    return node
+
+
+def _describe(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
+    field = ".".join(str(part) for part in problem["loc"]) or "the file"
+    message = problem["msg"].removeprefix("Value error, ")
+    if isinstance(problem["input"], dict | list | tuple) or problem["type"] == "missing":
+        return f"{field}: {message}"
+    return f"{field} is {problem['input']!r}: {message}"

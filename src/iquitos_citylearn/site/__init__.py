@@ -1,0 +1,1 @@
+"""What stands in Iquitos: weather, PV, mall, sessions, equipment, and how they become CityLearn files."""
