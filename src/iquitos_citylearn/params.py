@@ -137,7 +137,6 @@ class GridParams(_Section):
 
     carbon_intensity_kg_per_kwh: NonNegative
     tariff_usd_per_kwh: NonNegative
-    evening_peak_hours: Annotated[tuple[HourOfDay, ...], Field(min_length=1, max_length=24)]
 
 
 class FleetParams(_Section):
@@ -202,10 +201,12 @@ class SiteParams(_Section):
 class EnvironmentParams(_Section):
     """What every agent sees."""
 
+    evening_peak_hours: Annotated[tuple[HourOfDay, ...], Field(min_length=1, max_length=24)]
     forecast_hours: Annotated[int, Field(ge=1, le=24)]
     forecast_error_std: Annotated[float, Field(ge=0, le=2)]
     forecast_seed: Seed
     energy_horizon_hours: Positive
+    departure_horizon_hours: Positive
 
 
 class RewardWeights(_Section):
