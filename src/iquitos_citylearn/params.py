@@ -308,18 +308,27 @@ def load_params(path: Path) -> Params:
     ParamsError
         With every problem of the file: field, value, and what is allowed.
     """
+    return validate_params(read_yaml(path), source=str(path))
+
+
+def read_yaml(path: Path) -> Any:  # noqa: ANN401 - a YAML tree has no narrower type
+    """Read a YAML file; ParamsError if it can't be read or is not YAML."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ParamsError(f"{path}: cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ParamsError(f"{path}: is not YAML: {error}") from error
+
+
+def validate_params(content: Any, source: str) -> Params:  # noqa: ANN401 - a YAML tree has no narrower type
+    """Validate what a params file holds; ParamsError with every problem, `source` in front."""
     try:
         return Params.model_validate(_sequences_as_tuples(content))
     except ValidationError as error:
         problems = [_describe(problem) for problem in error.errors()]
         raise ParamsError(
-            f"{path}: {len(problems)} problem(s)\n" + "\n".join(f"  {line}" for line in problems)
+            f"{source}: {len(problems)} problem(s)\n" + "\n".join(f"  {line}" for line in problems)
         ) from None
 
 
