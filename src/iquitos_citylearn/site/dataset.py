@@ -1,0 +1,181 @@
+"""A site as an ordinary CityLearn 3.0.2 data set on disk; `dataset_reader` is the way back."""
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from iquitos_citylearn.artifacts import write_bytes, write_csv, write_json
+from iquitos_citylearn.site import columns
+from iquitos_citylearn.site.dataset_schema import charger_file, ev_name, site_schema
+from iquitos_citylearn.site.model import FloatArray, IntArray, Sessions, Site, Weather
+
+CHARGER_HEADER = ",".join((*columns.CHARGER_COLUMNS, columns.CURRENT_SOC))
+AWAY_ROW = f"{columns.AWAY},,,,,,"
+
+SERIES = ("load_kwh", "pv_kwh", "price_usd_per_kwh", "carbon_kg_per_kwh")
+CALENDAR_SERIES = ("month", "hour", "day_type")
+WEATHER_SERIES = (*columns.WEATHER_FIELDS.values(), "ghi_w_per_m2")
+MAY_BE_NEGATIVE = ("price_usd_per_kwh", "temp_air_c")
+
+
+class DatasetError(ValueError):
+    """A site that no CityLearn data set can hold, or a data set that is damaged or that CityLearn would read otherwise."""
+
+
+def as_stored(site: Site) -> Site:
+    """Return the site with every series and state of charge rounded to float32, as CityLearn holds them."""
+    weather = Weather(**{name: _float32(getattr(site.weather, name)) for name in WEATHER_SERIES})
+    sessions = replace(
+        site.sessions,
+        arrival_soc=_float32(site.sessions.arrival_soc),
+        required_soc=_float32(site.sessions.required_soc),
+    )
+    return replace(
+        site,
+        load_kwh=_float32(site.load_kwh),
+        pv_kwh=_float32(site.pv_kwh),
+        price_usd_per_kwh=_float32(site.price_usd_per_kwh),
+        carbon_kg_per_kwh=_float32(site.carbon_kg_per_kwh),
+        weather=weather,
+        sessions=sessions,
+    )
+
+
+def write_dataset(site: Site, folder: Path, *, random_seed: int = 0) -> None:
+    """Write a site as a CityLearn data set: `schema.json`, four CSVs of the site, one CSV for each charger.
+
+    The predicted columns of weather and price are the series 6, 12 and 24 hours ahead; past the last row they go on
+    with the first. The indoor temperature is that of the air outside: nothing is heated or cooled here. The global
+    irradiance, for which CityLearn has no column, stands in a file of its own that CityLearn does not read.
+
+    Parameters
+    ----------
+    site : Site
+        The site; its values must be as CityLearn holds them (see `as_stored`).
+    folder : Path
+        Where to write. Charger files of an earlier data set there are removed; `schema.json` is written last.
+    random_seed : int
+        CityLearn's seed in the schema.
+
+    Raises
+    ------
+    DatasetError
+        If the site holds what CityLearn would change, or reads in another way.
+    """
+    _check_series(site)
+    check_sessions(site)
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in (folder / columns.SCHEMA_FILE, *sorted(folder.glob(columns.CHARGER_FILES))):
+        stale.unlink(missing_ok=True)
+    for name, table in _site_tables(site).items():
+        write_csv(folder / name, table)
+    bounds = np.searchsorted(site.sessions.charger, np.arange(site.n_chargers + 1))
+    for index, (first, last) in enumerate(pairwise(bounds)):
+        text = _charger_csv(site.sessions, range(first, last), ev_name(index), site.n_steps)
+        write_bytes(folder / charger_file(index), text.encode("ascii"))
+    write_json(folder / columns.SCHEMA_FILE, site_schema(site, random_seed))
+
+
+def _site_tables(site: Site) -> dict[str, pd.DataFrame]:
+    zero = np.zeros(site.n_steps, dtype=np.int64)
+    building: dict[str, IntArray | FloatArray] = {
+        **{name: getattr(site, name) for name in CALENDAR_SERIES},
+        columns.INDOOR_TEMPERATURE: site.weather.temp_air_c,
+        columns.LOAD: site.load_kwh,
+        **dict.fromkeys(columns.THERMAL_DEMANDS, zero),
+        columns.SOLAR: site.pv_kwh,
+    }
+    measured = {name: getattr(site.weather, field) for name, field in columns.WEATHER_FIELDS.items()}
+    ahead = {key: value for name, series in measured.items() for key, value in _ahead(name, series).items()}
+    return {
+        columns.BUILDING_FILE: _table(building),
+        columns.WEATHER_FILE: _table({**measured, **ahead}),
+        columns.PRICING_FILE: _table(
+            {columns.PRICE: site.price_usd_per_kwh} | _ahead(columns.PRICE, site.price_usd_per_kwh)
+        ),
+        columns.CARBON_FILE: _table({columns.CARBON: site.carbon_kg_per_kwh}),
+        columns.IRRADIANCE_FILE: _table({columns.GLOBAL_IRRADIANCE: site.weather.ghi_w_per_m2}),
+    }
+
+
+def _ahead(name: str, series: FloatArray) -> dict[str, FloatArray]:
+    leads = zip(columns.predicted(name), columns.PREDICTED_LEADS_HOURS, strict=True)
+    return {column: np.roll(series, -lead) for column, lead in leads}
+
+
+def _table(series: dict[str, IntArray | FloatArray] | dict[str, FloatArray]) -> pd.DataFrame:
+    """Return the series as whole numbers and float32, whose text is the shortest that reads back the same."""
+    return pd.DataFrame(
+        {name: values.astype(np.float32) if values.dtype.kind == "f" else values for name, values in series.items()}
+    )
+
+
+def _charger_csv(sessions: Sessions, rows: range, ev: str, n_steps: int) -> str:
+    """Return the file of one charger; a car is announced in the row before it arrives."""
+    lines = [AWAY_ROW] * n_steps
+    if not rows:
+        lines[0] = f"{columns.AWAY},{ev},,,,,"
+    for row in rows:
+        arrival, departure = int(sessions.arrival_step[row]), int(sessions.departure_step[row])
+        soc, required = (_text(values[row]) for values in (sessions.arrival_soc, sessions.required_soc))
+        if arrival > 0:
+            lines[arrival - 1] = f"{columns.INCOMING},{ev},,,1,{soc},"
+        for step in range(arrival, departure):
+            lines[step] = f"{columns.CONNECTED},{ev},{departure - step},{required},,,"
+        lines[arrival] += soc
+    return "\n".join((CHARGER_HEADER, *lines, ""))
+
+
+def _text(value: float) -> str:
+    return str(np.float32(value))
+
+
+def _float32(values: FloatArray) -> FloatArray:
+    return values.astype(np.float32).astype(np.float64)
+
+
+def _check_series(site: Site) -> None:
+    owners = [(site, name) for name in (*CALENDAR_SERIES, *SERIES)] + [(site.weather, name) for name in WEATHER_SERIES]
+    for owner, name in owners:
+        values = np.asarray(getattr(owner, name))
+        if values.shape != (site.n_steps,):
+            raise DatasetError(f"{name} has the shape {values.shape}; the site has {site.n_steps} steps")
+        lowest = -np.inf if name in MAY_BE_NEGATIVE else 0.0
+        _refuse(name, values, ~(np.isfinite(values) & (values >= lowest)), f"finite numbers from {lowest:g}")
+        _refuse(name, values, values != _float32(values), "what float32 holds: round the site with as_stored first")
+    if site.n_steps < 2:
+        raise DatasetError(f"the site has {site.n_steps} steps; CityLearn needs at least 2")
+    if site.bess is None and not site.bess_automatic:
+        raise DatasetError("bess_automatic is False, but there is no battery that an agent could dispatch")
+    names = [charger.name for charger in site.chargers]
+    if len(set(names)) != len(names):
+        raise DatasetError(f"two chargers have one name: {sorted(names)}")
+
+
+def check_sessions(site: Site) -> None:
+    """Raise DatasetError where sessions are unsorted, overlap, leave no free row, or lie outside of the site."""
+    sessions = site.sessions
+    for name in ("arrival_soc", "required_soc"):
+        values = getattr(sessions, name)
+        _refuse(name, values, ~((values >= 0) & (values <= 1)), "0 to 1")
+        _refuse(name, values, values != _float32(values), "what float32 holds: round the site with as_stored first")
+    _refuse("charger", sessions.charger, (sessions.charger < 0) | (sessions.charger >= site.n_chargers), "an index")
+    stay = sessions.departure_step - sessions.arrival_step
+    _refuse("departure_step - arrival_step", stay, stay < 1, "at least 1")
+    _refuse("arrival_step", sessions.arrival_step, sessions.arrival_step < 0, "0 or more")
+    late = sessions.departure_step > site.n_steps
+    _refuse("departure_step", sessions.departure_step, late, f"at most the {site.n_steps} steps of the site")
+    same, later = np.diff(sessions.charger) == 0, np.diff(sessions.charger) > 0
+    free = sessions.arrival_step[1:] - sessions.departure_step[:-1]
+    _refuse("charger", sessions.charger[1:], ~(same | later), "sorted by charger")
+    _refuse("rows between two sessions of a charger", free, same & (free < 1), "at least 1")
+
+
+def _refuse(name: str, values: IntArray | FloatArray, wrong: NDArray[np.bool_], allowed: str) -> None:
+    if wrong.any():
+        index = int(np.flatnonzero(wrong)[0])
+        raise DatasetError(f"{name}[{index}] is {values[index]}; allowed: {allowed}")
