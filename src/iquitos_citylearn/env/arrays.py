@@ -1,0 +1,250 @@
+"""The site as arrays: what the twin's kernels run on."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iquitos_citylearn.env.battery import TINY, Batteries, make_batteries
+from iquitos_citylearn.site.model import Battery, Charger, FloatArray, IntArray, Sessions, Site, flat_efficiency
+
+NO_SESSION = -1
+
+
+class Equipment(NamedTuple):
+    """What stands at the site; arrays of shape (n_chargers,).
+
+    Attributes
+    ----------
+    max_charging_power_kw, min_charging_power_kw : ndarray
+        Rating, and the power below which a charger gives nothing [kW], site side.
+    charger_efficiency : ndarray
+        One-way efficiency, site to car.
+    ev_capacity_kwh : ndarray
+        Capacity of the cars' batteries [kWh], as in `ev`.
+    ev : ndarray of BATTERY
+        The car of each charger.
+    bess : ndarray of BATTERY, shape (1,)
+        The stationary battery (a placeholder where there is none).
+    bess_present, bess_automatic : bool
+        Whether there is one, and whether it is on automatic dispatch.
+    """
+
+    max_charging_power_kw: FloatArray
+    min_charging_power_kw: FloatArray
+    charger_efficiency: FloatArray
+    ev_capacity_kwh: FloatArray
+    ev: Batteries
+    bess: Batteries
+    bess_present: bool
+    bess_automatic: bool
+
+
+class Years(NamedTuple):
+    """Years of a site; Y years, T steps, S sessions at most.
+
+    Attributes
+    ----------
+    load_kwh, pv_kwh : ndarray, shape (Y, T)
+        Load and generation, float32 values [kWh].
+    price_usd_per_kwh, carbon_kg_per_kwh : ndarray, shape (Y, T)
+        Tariff and grid intensity.
+    session_of : ndarray of int32, shape (Y, T, n_chargers)
+        Index of the session connected in step t among the year's sessions, -1 where none is.
+    session_arrival_step, session_departure_step : ndarray of int32, shape (Y, S)
+        First connected step and first step after the last, padded with -1.
+    session_arrival_soc, session_required_soc : ndarray, shape (Y, S)
+        As fractions, padded with 0; arrival SOCs are float32 values.
+    """
+
+    load_kwh: FloatArray
+    pv_kwh: FloatArray
+    price_usd_per_kwh: FloatArray
+    carbon_kg_per_kwh: FloatArray
+    session_of: NDArray[np.int32]
+    session_arrival_step: NDArray[np.int32]
+    session_departure_step: NDArray[np.int32]
+    session_arrival_soc: FloatArray
+    session_required_soc: FloatArray
+
+
+class State(NamedTuple):
+    """State of E environments; SOCs and energies are float32 values.
+
+    Attributes
+    ----------
+    year, time_step : ndarray of int64, shape (E,)
+        Year that runs, and the step of the next action.
+    ev_soc, ev_capacity_kwh : ndarray, shape (E, n_chargers)
+        SOC of the connected cars (0 where none), and their capacity left after fade [kWh].
+    bess_soc, bess_capacity_kwh : ndarray, shape (E,)
+        The same of the stationary battery; SOC 0 without one.
+    net_kwh, bess_kwh : ndarray, shape (E,)
+        Last step's net consumption and battery energy, site side, import and charging positive [kWh].
+    charger_kwh : ndarray, shape (E, n_chargers)
+        Last step's consumption of the chargers, site side [kWh].
+    """
+
+    year: NDArray[np.int64]
+    time_step: NDArray[np.int64]
+    ev_soc: FloatArray
+    ev_capacity_kwh: FloatArray
+    bess_soc: FloatArray
+    bess_capacity_kwh: FloatArray
+    net_kwh: FloatArray
+    bess_kwh: FloatArray
+    charger_kwh: FloatArray
+
+
+def make_equipment(site: Site) -> Equipment:
+    """Return the equipment of a site as arrays.
+
+    Raises
+    ------
+    ValueError
+        When a charger or battery has a value out of its range.
+    """
+    for charger in site.chargers:
+        _check_charger(charger)
+    ev = make_batteries([charger.ev for charger in site.chargers], [charger.name for charger in site.chargers])
+    bess = site.bess if site.bess is not None else _placeholder_battery()
+    return Equipment(
+        max_charging_power_kw=np.array([float(charger.max_charging_power_kw) for charger in site.chargers]),
+        min_charging_power_kw=np.array([float(charger.min_charging_power_kw) for charger in site.chargers]),
+        charger_efficiency=np.array([float(charger.efficiency) for charger in site.chargers]),
+        ev_capacity_kwh=np.ascontiguousarray(ev["capacity_kwh"]),
+        ev=ev,
+        bess=make_batteries([bess], ["bess"]),
+        bess_present=site.bess is not None,
+        bess_automatic=site.bess_automatic,
+    )
+
+
+def _placeholder_battery() -> Battery:
+    return Battery(
+        energy_capacity_kwh=1.0,
+        nominal_power_kw=1.0,
+        initial_soc=0.0,
+        depth_of_discharge=1.0,
+        power_efficiency_curve=flat_efficiency(1.0),
+    )
+
+
+def _check_charger(charger: Charger) -> None:
+    if not (np.isfinite(charger.max_charging_power_kw) and charger.max_charging_power_kw >= TINY):
+        raise ValueError(
+            f"{charger.name}: max_charging_power_kw is {charger.max_charging_power_kw}; it must be at least {TINY}"
+        )
+    if not 0.0 <= charger.min_charging_power_kw <= charger.max_charging_power_kw:
+        raise ValueError(
+            f"{charger.name}: min_charging_power_kw is {charger.min_charging_power_kw}, outside 0 to "
+            f"{charger.max_charging_power_kw}"
+        )
+    if not TINY <= charger.efficiency <= 1.0:
+        raise ValueError(f"{charger.name}: efficiency is {charger.efficiency}, outside {TINY} to 1")
+
+
+def make_years(sites: Sequence[Site]) -> Years:
+    """Return years of one site as arrays.
+
+    Parameters
+    ----------
+    sites : sequence of Site
+        The years; the same number of steps, the same equipment.
+
+    Raises
+    ------
+    ValueError
+        When the years differ in steps or equipment, a series has a value that is not finite, or a session is out
+        of range, out of order, or without a free row before it.
+    """
+    first = sites[0]
+    for index, site in enumerate(sites):
+        if site.n_steps != first.n_steps:
+            raise ValueError(f"year {index} has {site.n_steps} steps, year 0 has {first.n_steps}")
+        if (site.chargers, site.bess, site.bess_automatic) != (first.chargers, first.bess, first.bess_automatic):
+            raise ValueError(f"year {index} has other equipment than year 0")
+        _check_series(site, f"year {index}")
+        _check_sessions(site.sessions, site, f"year {index}")
+    width = max(1, *(len(site.sessions) for site in sites))
+    sessions = [site.sessions for site in sites]
+    return Years(
+        load_kwh=_singles([site.load_kwh for site in sites]),
+        pv_kwh=_singles([site.pv_kwh for site in sites]),
+        price_usd_per_kwh=np.stack([site.price_usd_per_kwh for site in sites]).astype(np.float64),
+        carbon_kg_per_kwh=np.stack([site.carbon_kg_per_kwh for site in sites]).astype(np.float64),
+        session_of=np.stack([_session_of(site) for site in sites]),
+        session_arrival_step=np.stack([_pad(s.arrival_step, width, -1).astype(np.int32) for s in sessions]),
+        session_departure_step=np.stack([_pad(s.departure_step, width, -1).astype(np.int32) for s in sessions]),
+        session_arrival_soc=_singles([_pad(s.arrival_soc, width, 0) for s in sessions]),
+        session_required_soc=np.stack([_pad(s.required_soc, width, 0).astype(np.float64) for s in sessions]),
+    )
+
+
+def _singles(series: Sequence[FloatArray]) -> FloatArray:
+    return np.stack(series).astype(np.float32).astype(np.float64)
+
+
+def _pad(values: FloatArray | IntArray, width: int, value: int) -> FloatArray:
+    return np.pad(values, (0, width - len(values)), constant_values=value)
+
+
+def _session_of(site: Site) -> NDArray[np.int32]:
+    session_of = np.full((site.n_steps, site.n_chargers), NO_SESSION, dtype=np.int32)
+    sessions = site.sessions
+    for index, (charger, arrival, departure) in enumerate(
+        zip(sessions.charger, sessions.arrival_step, sessions.departure_step, strict=True)
+    ):
+        session_of[arrival:departure, charger] = index
+    return session_of
+
+
+def _check_series(site: Site, name: str) -> None:
+    for field in ("load_kwh", "pv_kwh", "price_usd_per_kwh", "carbon_kg_per_kwh"):
+        series = getattr(site, field)
+        if series.shape != (site.n_steps,):
+            raise ValueError(f"{name}: {field} has shape {series.shape}; it must be ({site.n_steps},)")
+        if not np.isfinite(series).all():
+            row = int(np.argmin(np.isfinite(series)))
+            raise ValueError(f"{name}: {field} is {series[row]} in row {row}; it must be finite")
+
+
+def _check_sessions(sessions: Sessions, site: Site, name: str) -> None:
+    arrival, departure = sessions.arrival_step, sessions.departure_step
+    _refuse_sessions(
+        (sessions.charger < 0) | (sessions.charger >= site.n_chargers),
+        f"{name}: charger is outside 0 to {site.n_chargers - 1}",
+    )
+    _refuse_sessions(
+        (arrival < 0) | (departure <= arrival) | (departure > site.n_steps),
+        f"{name}: 0 <= arrival_step < departure_step <= {site.n_steps} does not hold",
+    )
+    for field, soc in (("arrival_soc", sessions.arrival_soc), ("required_soc", sessions.required_soc)):
+        _refuse_sessions(~((soc >= 0.0) & (soc <= 1.0)), f"{name}: {field} is outside 0 to 1")
+    same = np.diff(sessions.charger) == 0
+    crowded = (np.diff(sessions.charger) < 0) | (same & (arrival[1:] <= departure[:-1]))
+    _refuse_sessions(
+        np.concatenate([[False], crowded])[: len(sessions)],
+        f"{name}: sessions must be sorted by charger and arrival with a free row between them",
+    )
+
+
+def _refuse_sessions(wrong: NDArray[np.bool_], message: str) -> None:
+    if wrong.any():
+        raise ValueError(f"{message}, in session {int(np.argmax(wrong))}")
+
+
+def make_state(n_envs: int, n_chargers: int) -> State:
+    """Return the state of environments that have not been reset yet."""
+    return State(
+        year=np.zeros(n_envs, dtype=np.int64),
+        time_step=np.zeros(n_envs, dtype=np.int64),
+        ev_soc=np.zeros((n_envs, n_chargers)),
+        ev_capacity_kwh=np.zeros((n_envs, n_chargers)),
+        bess_soc=np.zeros(n_envs),
+        bess_capacity_kwh=np.zeros(n_envs),
+        net_kwh=np.zeros(n_envs),
+        bess_kwh=np.zeros(n_envs),
+        charger_kwh=np.zeros((n_envs, n_chargers)),
+    )

@@ -1,0 +1,143 @@
+"""The twin's kernels: one hour of a site, compiled, for any number of environments over any number of years.
+
+Bit-exact with CityLearn 3.0.2 (`env/citylearn.py` runs the same site there). Nothing is allocated in a kernel. The
+order within step t is CityLearn's: chargers, then the stationary battery, then the net consumption
+(`apply_actions_env`); then standing losses and arrivals of step t + 1 (`advance_env`).
+"""
+
+from iquitos_citylearn.env.arrays import Equipment, State, Years, make_equipment, make_state, make_years
+from iquitos_citylearn.env.battery import charge_battery, compiled, idle_battery, rest_battery, to_single
+from iquitos_citylearn.site.model import FloatArray
+
+__all__ = [
+    "Equipment",
+    "State",
+    "Years",
+    "advance_env",
+    "apply_actions_env",
+    "make_equipment",
+    "make_state",
+    "make_years",
+    "reset_env",
+    "start_env",
+    "step_env",
+]
+
+
+@compiled
+def start_env(equipment: Equipment, years: Years, state: State, e: int, year: int, step: int, bess_soc: float) -> None:
+    """Put environment e before the action of a step; cars connected then are taken to arrive in it."""
+    state.year[e] = year
+    state.time_step[e] = step
+    state.net_kwh[e] = 0.0
+    state.bess_kwh[e] = 0.0
+    state.bess_soc[e] = bess_soc if equipment.bess_present else 0.0
+    state.bess_capacity_kwh[e] = equipment.bess[0].capacity_kwh
+    for c in range(state.ev_soc.shape[1]):
+        session = years.session_of[year, step, c]
+        state.ev_soc[e, c] = years.session_arrival_soc[year, session] if session >= 0 else 0.0
+        state.ev_capacity_kwh[e, c] = equipment.ev[c].capacity_kwh
+        state.charger_kwh[e, c] = 0.0
+
+
+@compiled
+def reset_env(equipment: Equipment, years: Years, state: State, e: int, year: int) -> None:
+    """Put environment e before the first action of a year."""
+    start_env(equipment, years, state, e, year, 0, equipment.bess[0].initial_soc)
+
+
+@compiled
+def _charge_car(equipment: Equipment, state: State, e: int, c: int, action: float) -> float:
+    """Charge the car at charger c and return the charger's consumption [kWh]."""
+    rating = equipment.max_charging_power_kw[c]
+    power = min(max(min(action, 1.0), 0.0) * rating, rating)
+    if not power > 0.0 or power < equipment.min_charging_power_kw[c]:
+        state.ev_soc[e, c] = idle_battery(equipment.ev[c], state.ev_soc[e, c])
+        return 0.0
+    efficiency = equipment.charger_efficiency[c]
+    request = power / rating * rating * efficiency
+    soc, capacity, balance = charge_battery(equipment.ev[c], state.ev_soc[e, c], state.ev_capacity_kwh[e, c], request)
+    state.ev_soc[e, c] = soc
+    state.ev_capacity_kwh[e, c] = capacity
+    return to_single(balance / efficiency)
+
+
+@compiled
+def _run_bess(equipment: Equipment, state: State, e: int, action: float, deficit_kwh: float) -> float:
+    """Dispatch the stationary battery and return its energy, charging positive [kWh].
+
+    On automatic dispatch it takes the surplus and covers the deficit. CityLearn calls its inactive storage with a
+    request of 0 first; so does this.
+    """
+    power = equipment.bess[0].nominal_power_kw
+    soc = state.bess_soc[e]
+    share = action
+    if equipment.bess_automatic:
+        soc = idle_battery(equipment.bess[0], soc)
+        share = -deficit_kwh / power
+    request = min(max(share, -1.0), 1.0) * power
+    soc, capacity, balance = charge_battery(equipment.bess[0], soc, state.bess_capacity_kwh[e], request)
+    state.bess_soc[e] = soc
+    state.bess_capacity_kwh[e] = capacity
+    return balance
+
+
+@compiled
+def apply_actions_env(
+    equipment: Equipment, years: Years, state: State, e: int, charger_action: FloatArray, bess_action: float
+) -> None:
+    """Perform the step of environment e without moving on: outputs of the step, SOCs after the action.
+
+    Parameters
+    ----------
+    charger_action : ndarray, shape (n_chargers,)
+        Share of each charger's rating, clipped to 0 to 1; without effect where no car is connected.
+    bess_action : float
+        Share of the stationary battery's power, clipped to -1 to 1; without effect on automatic dispatch.
+    """
+    year, step = state.year[e], state.time_step[e]
+    total = 0.0
+    for c in range(state.charger_kwh.shape[1]):
+        consumption = 0.0
+        if years.session_of[year, step, c] >= 0:
+            consumption = _charge_car(equipment, state, e, c, charger_action[c])
+            total += consumption
+        state.charger_kwh[e, c] = consumption
+    load, pv = years.load_kwh[year, step], years.pv_kwh[year, step]
+    bess = 0.0
+    if equipment.bess_present:
+        bess = _run_bess(equipment, state, e, bess_action, load - pv + total)
+    state.bess_kwh[e] = bess
+    state.net_kwh[e] = to_single(to_single(to_single(load + bess) - pv) + to_single(total))
+
+
+@compiled
+def advance_env(equipment: Equipment, years: Years, state: State, e: int) -> None:
+    """Move environment e on to the next step: standing losses, departures, arrivals.
+
+    After the last step of the year only `time_step` moves and the cars leave.
+    """
+    year, step = state.year[e], state.time_step[e] + 1
+    state.time_step[e] = step
+    if step >= years.session_of.shape[1]:
+        state.ev_soc[e, :] = 0.0
+        return
+    if equipment.bess_present:
+        state.bess_soc[e] = rest_battery(equipment.bess[0], state.bess_soc[e])
+    for c in range(state.ev_soc.shape[1]):
+        session = years.session_of[year, step, c]
+        if session < 0:
+            state.ev_soc[e, c] = 0.0
+        elif session != years.session_of[year, step - 1, c]:
+            state.ev_soc[e, c] = years.session_arrival_soc[year, session]
+        else:
+            state.ev_soc[e, c] = rest_battery(equipment.ev[c], state.ev_soc[e, c])
+
+
+@compiled
+def step_env(
+    equipment: Equipment, years: Years, state: State, e: int, charger_action: FloatArray, bess_action: float
+) -> None:
+    """Perform the step of environment e and move on to the next (`apply_actions_env`, `advance_env`)."""
+    apply_actions_env(equipment, years, state, e, charger_action, bess_action)
+    advance_env(equipment, years, state, e)
