@@ -58,8 +58,8 @@ $(LOCKED): requirements/base.lock requirements/numerics.yaml
 	$$python -c 'import ensurepip, venv' || { echo "$$python cannot make virtual environments: install python3-venv." >&2; exit 1; }; \
 	$$python -m venv --clear .venv
 	@echo 'Installing the locked packages into .venv: about two minutes.'
-	$(PY) -m pip install --quiet --no-deps --require-hashes --requirement requirements/base.lock
-	$(PY) -m pip install --quiet "$$(sed -n 's/^torch: "\(.*\)"$$/torch==\1/p' requirements/numerics.yaml)"
+	$(PY) -m pip install --quiet --no-deps --use-pep517 --require-hashes --requirement requirements/base.lock
+	$(PY) -m pip install --quiet --no-warn-conflicts "$$(sed -n 's/^torch: "\(.*\)"$$/torch==\1/p' requirements/numerics.yaml)"
 	touch $@
 
 $(READY): $(LOCKED) pyproject.toml

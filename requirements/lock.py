@@ -27,9 +27,9 @@ def compile_full_lock(*, upgrade: bool) -> str:
         constraints.write_text("".join(f"{name}=={version}\n" for name, version in numerics.items()), encoding="utf-8")
         if not upgrade:
             output.write_text("".join(lock.read_text() for lock in (BASE_LOCK, TORCH_LOCK) if lock.exists()))
-        command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-config", "--no-emit-index-url", "--no-header"]
-        command += ["--no-annotate", "--generate-hashes", "--python-version", "3.11"]
-        command += ["--python-platform", "x86_64-manylinux_2_28"]
+        command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-config"]
+        command += ["--no-emit-index-url", "--no-header", "--no-annotate", "--generate-hashes"]
+        command += ["--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_28"]
         command += ["--constraint", str(constraints), "--override", str(HERE / "overrides.txt")]
         command += ["--output-file", str(output), str(HERE / "base.in")]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

@@ -1,0 +1,88 @@
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.import_graph import (
+    NUMERICS,
+    PINS,
+    ROOT,
+    SOURCES,
+    entry_of,
+    is_module,
+    modules_imported_by,
+    modules_used_by,
+    packages_imported_by,
+    pins_used_by,
+    rewrite,
+    stages,
+)
+
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+STAGES = dict(stages(PIPELINE))
+MODULES = sorted(path.relative_to(ROOT) for path in (ROOT / SOURCES).rglob("*.py"))
+
+# Imports point from right to left: a module imports its own layer and those left of it.
+LAYERS = ("site", "env", "agents", "evaluation", "stages")
+FIRST = {"params", "artifacts"}
+LAST = {"cli", "repro", "overlay"}
+
+MAY_IMPORT = {
+    "citylearn": r"env/citylearn\.py|site/dataset\w*\.py",
+    "stable_baselines3": r"agents/\w+\.py|env/vec_env\.py",
+}
+
+
+def layer(module: Path) -> int:
+    name = module.relative_to(SOURCES).parts[0].removesuffix(".py")
+    if name in FIRST:
+        return -1
+    if name in LAST:
+        return len(LAYERS)
+    return LAYERS.index(name if name in LAYERS else "evaluation")
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_stage_depends_on_the_modules_it_imports(name):
+    declared = {dependency for dependency in STAGES[name]["deps"] if is_module(dependency)}
+    assert declared == {module.as_posix() for module in modules_used_by(entry_of(STAGES[name]))}, "run `make deps`"
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_stage_names_the_versions_it_uses(name):
+    declared = next(item[NUMERICS] for item in STAGES[name]["params"] if NUMERICS in item)
+    assert set(declared) == pins_used_by(entry_of(STAGES[name])), "run `make deps`"
+
+
+def test_every_pin_is_known_to_the_graph():
+    pins = yaml.safe_load((ROOT / NUMERICS).read_text(encoding="utf-8"))
+    assert set().union(*PINS.values()) == set(pins)
+
+
+def test_deps_are_written_as_they_stand(tmp_path):
+    copy = tmp_path / "dvc.yaml"
+    copy.write_bytes((ROOT / "dvc.yaml").read_bytes())
+    rewrite(copy)
+    assert copy.read_text(encoding="utf-8") == (ROOT / "dvc.yaml").read_text(encoding="utf-8"), "run `make deps`"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_imports_point_one_way(module):
+    if module == SOURCES / "__init__.py":
+        return
+    backwards = [str(used) for used in modules_imported_by(module) if layer(used) > layer(module)]
+    assert not backwards
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_only_its_own_modules_know_a_package(package):
+    users = {module.relative_to(SOURCES).as_posix() for module in MODULES if package in packages_imported_by(module)}
+    assert {user for user in users if not re.fullmatch(MAY_IMPORT[package], user)} == set()
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.name == "__init__.py"], ids=str)
+def test_package_files_hold_only_a_docstring(module):
+    body = ast.parse((ROOT / module).read_text(encoding="utf-8")).body
+    assert [type(node) for node in body] == [ast.Expr]

@@ -1,0 +1,156 @@
+"""The whole pipeline on tiny params: real DVC, real CityLearn, real agents, in a temporary copy of the project."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from iquitos_citylearn.overlay import write_overlaid
+
+pytestmark = [pytest.mark.xdist_group("pipeline"), pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).resolve().parents[1]
+RUNNER = [sys.executable, "-m", "iquitos_citylearn.repro"]
+CASCADE = ["train_sac", "evaluate@sac", "train_ppo", "evaluate@ppo", "train_a2c", "evaluate@a2c", "compare"]
+
+TINY = """
+site:
+  calendar: {n_days: 3}
+  pv: {annual_energy_kwh: null}
+train:
+  sac: {total_timesteps: 60, seeds: [0], kwargs: {learning_starts: 20, batch_size: 16}}
+  ppo: {total_timesteps: 64, seeds: [0], kwargs: {n_steps: 32, batch_size: 16}}
+  a2c: {total_timesteps: 64, seeds: [0], kwargs: {n_steps: 8}}
+"""
+
+
+def set_params(folder, text):
+    overlay = folder / "overlay.yaml"
+    overlay.write_text(text, encoding="utf-8")
+    write_overlaid(folder / "params.yaml", overlay, folder / "params.yaml")
+    overlay.unlink()
+
+
+def copy_project(folder):
+    """Copy what git would keep, results excepted, into a new git repository."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    for name in listed.stdout.split("\0"):
+        if name and name != "dvc.lock" and not name.startswith("metrics/") and (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name)
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+
+
+def repro(folder, *arguments):
+    """Return the exit status, the stages that ran in their order, and the output."""
+    done = subprocess.run([*RUNNER, *arguments], cwd=folder, check=False, capture_output=True, text=True)
+    output = done.stdout + done.stderr
+    return done.returncode, re.findall(r"^Running stage '(.+)':$", output, flags=re.MULTILINE), output
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("project")
+    copy_project(folder)
+    set_params(folder, TINY)
+    status, ran, output = repro(folder)
+    assert status == 0, output
+    return folder, ran
+
+
+@pytest.fixture
+def project(first_run, tmp_path):
+    """Return a copy of the project in which everything is up to date."""
+    folder = tmp_path / "project"
+    shutil.copytree(first_run[0], folder, symlinks=True)
+    return folder
+
+
+def test_agents_follow_one_another_each_evaluated_before_the_next_starts(first_run):
+    _, ran = first_run
+    assert ran[0] == "build_dataset"
+    assert {"baseline@uncontrolled", "baseline@required"} <= set(ran)
+    assert [stage for stage in ran if stage in CASCADE] == CASCADE
+    assert len(ran) == len(set(ran))
+
+
+def test_every_declared_output_is_there_and_git_sees_only_results(first_run):
+    folder, _ = first_run
+    status = subprocess.run(
+        ["git", "status", "--porcelain", "--untracked-files=all", "metrics", "models", "data"],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    seen = {line[3:] for line in status.stdout.splitlines()}
+    results = {f"metrics/result_{name}.json" for name in ("UNCONTROLLED", "REQUIRED", "SAC", "PPO", "A2C")}
+    assert {"metrics/dataset.json", "metrics/comparison.json", "metrics/comparison.md"} | results <= seen
+    assert not [path for path in seen if path.endswith((".zip", ".csv", ".parquet", ".gitignore"))]
+
+
+def test_metrics_show_is_flat(first_run):
+    folder, _ = first_run
+    shown = subprocess.run(
+        [sys.executable, "-m", "dvc", "metrics", "show", "--md"], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout
+    header, *rows = shown.splitlines()
+    assert "grid_import_kwh" in header
+    assert sum("result_" in row for row in rows) >= 5
+
+
+def test_a_second_run_runs_nothing(project):
+    assert repro(project)[:2] == (0, [])
+
+
+def test_a_run_from_scratch_gives_the_same_bytes(project):
+    before = (project / "dvc.lock").read_bytes()
+    status, ran, output = repro(project, "--force", "--no-run-cache")
+    assert status == 0, output
+    assert len(ran) == len(CASCADE) + 3
+    assert (project / "dvc.lock").read_bytes() == before
+
+
+def test_the_learning_rate_of_ppo_is_nobody_elses_business(project):
+    set_params(project, "train: {ppo: {kwargs: {learning_rate: 0.001}}}")
+    status, ran, output = repro(project)
+    assert status == 0, output
+    assert ran == ["train_ppo", "evaluate@ppo", "compare"]
+
+
+def test_a_failing_agent_stops_no_other_and_is_named_last(project):
+    # A replay buffer of 10^13 steps exceeds any address space: SAC fails where it allocates it.
+    set_params(project, "train: {sac: {kwargs: {buffer_size: 10000000000000}}}")
+    set_params(project, "train: {ppo: {kwargs: {gamma: 0.5}}, a2c: {kwargs: {gamma: 0.5}}}")
+    status, ran, output = repro(project)
+    assert status == 255
+    assert ran == ["train_sac", "train_ppo", "evaluate@ppo", "train_a2c", "evaluate@a2c"]
+    assert output.strip().splitlines()[-1] == "ERROR: failed to reproduce 'train_sac'"
+
+
+def test_ctrl_c_during_training_ends_the_run(project, tmp_path):
+    set_params(project, "train: {sac: {total_timesteps: 10000000}, ppo: {kwargs: {gamma: 0.5}}}")
+    log = tmp_path / "log.txt"
+    with log.open("w") as stream:
+        run = subprocess.Popen(RUNNER, cwd=project, stdout=stream, stderr=stream, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while "> iquitos train sac" not in log.read_text():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)
+    time.sleep(8)  # into the training itself
+    os.killpg(run.pid, signal.SIGINT)  # as a terminal does
+    assert run.wait(timeout=60) == 130
+    assert re.findall(r"Running stage '(.+)'", log.read_text()) == ["train_sac"]
+    assert not (project / "models" / "sac").exists() or not list((project / "models" / "sac").glob("*.zip"))
