@@ -100,7 +100,7 @@ def write_through(path: Path, write: Callable[[Path], None]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def as_json(value: Any) -> Any:  # noqa: ANN401 - any JSON tree
+def as_json(value: Any) -> Any:
     """Return `value` in JSON's own types; raise TypeError for what has no form there."""
     if isinstance(value, Mapping):
         return {str(key): as_json(item) for key, item in value.items()}

@@ -1,0 +1,213 @@
+"""One small network shared by all chargers, as actor and as critic.
+
+The observation is a site part and one block per charger (`env/observation.py`); a car's best action depends on its
+own block and the site part, not on which charger it stands at. Sharing the weights over chargers says so, and makes
+every step give as many samples as there are cars. Rows of empty chargers are skipped.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from iquitos_citylearn.env.action import NEED_LEFT, NEED_REACHED
+from iquitos_citylearn.env.observation import N_CHARGER_FEATURES
+
+N_ROW_FEATURES = 7
+LOGIT_RANGE = 0.9
+"""The needed share is shrunk to this range before atanh, so that 0 and 1 stay finite."""
+
+
+class Rows(NamedTuple):
+    """Connected chargers of a batch, one row each.
+
+    Attributes
+    ----------
+    site : Tensor, shape (batch, n_site_features)
+        Site part of the observation.
+    features : Tensor, shape (n_rows, N_ROW_FEATURES)
+        Energy needed, energy to full, time left, 1 / hours left, rate needed, needed share f, its logit.
+    batch, charger : Tensor of int64, shape (n_rows,)
+        Where each row stands in the batch.
+    """
+
+    site: torch.Tensor
+    features: torch.Tensor
+    batch: torch.Tensor
+    charger: torch.Tensor
+
+
+class ChargerRows(nn.Module):
+    """Turn observations into rows of connected chargers.
+
+    Parameters
+    ----------
+    n_observations, n_chargers : int
+        Sizes of the observation and the action.
+    energy_hours, departure_hours : float
+        Scales of the charger entries (`environment.*_horizon_hours`) [h].
+    """
+
+    def __init__(self, n_observations: int, n_chargers: int, energy_hours: float, departure_hours: float) -> None:
+        super().__init__()
+        self.n_chargers = n_chargers
+        self.n_site_features = n_observations - N_CHARGER_FEATURES * n_chargers
+        self.energy_hours = energy_hours
+        self.departure_hours = departure_hours
+
+    def forward(self, observation: torch.Tensor) -> Rows:
+        """Return the rows of a batch of observations, shape (batch, n_observations)."""
+        site = observation[:, : self.n_site_features]
+        blocks = observation[:, self.n_site_features :].reshape(-1, self.n_chargers, N_CHARGER_FEATURES)
+        batch, charger = torch.nonzero(blocks[:, :, 0] > 0, as_tuple=True)
+        row = blocks[batch, charger]
+        needed, to_full, time_left = row[:, 1], row[:, 2], row[:, 3]
+        needed_hours = needed * self.energy_hours
+        per_hour = 1.0 / torch.clamp(time_left * self.departure_hours, min=1.0)
+        share = torch.clamp(needed_hours, max=1.0)
+        features = [needed, to_full, time_left, per_hour, needed_hours * per_hour, share, needed_logit(share)]
+        return Rows(site, torch.stack(features, dim=1), batch, charger)
+
+    def delivered_hours(self, rows: Rows, action: torch.Tensor, mapping: str) -> torch.Tensor:
+        """Return the hours at full power that each row's action charges (the charging law of the car)."""
+        share = mapped_share(mapping, 0.5 * (action + 1.0), rows.features[:, 5])
+        return torch.minimum(share, rows.features[:, 1] * self.energy_hours)
+
+
+def needed_logit(share: torch.Tensor) -> torch.Tensor:
+    """Return the pre-tanh action that charges the needed share: atanh(0.9 (2 f - 1))."""
+    return torch.atanh(LOGIT_RANGE * (2.0 * share - 1.0))
+
+
+def mapped_share(mapping: str, u: torch.Tensor, needed: torch.Tensor) -> torch.Tensor:
+    """Return the charger action of `env/action.py` on tensors."""
+    if mapping == "need_limited":
+        return u * needed
+    if mapping == "three_segment":
+        below = needed * torch.clamp(u / NEED_REACHED, max=1.0)
+        return below + (1.0 - needed) * torch.clamp((u - NEED_LEFT) / (1.0 - NEED_LEFT), min=0.0)
+    return u
+
+
+class SharedNet(nn.Module):
+    """Two hidden layers over [row, site]; the site part of the first layer is computed once per observation.
+
+    Parameters
+    ----------
+    n_row_features, n_site_features, width : int
+        Sizes of the inputs and the hidden layers.
+    output_gain : float
+        Gain of the orthogonal initialisation of the output; 0 starts at zero.
+    """
+
+    def __init__(self, n_row_features: int, n_site_features: int, width: int, output_gain: float = 1.0) -> None:
+        super().__init__()
+        self.from_row = nn.Linear(n_row_features, width)
+        self.from_site = nn.Linear(n_site_features, width, bias=False)
+        self.hidden = nn.Linear(width, width)
+        self.output = nn.Linear(width, 1)
+        for layer in (self.from_row, self.from_site, self.hidden):
+            nn.init.orthogonal_(layer.weight, math.sqrt(2))
+        nn.init.orthogonal_(self.output.weight, output_gain)
+        for layer in (self.from_row, self.hidden, self.output):
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, row: torch.Tensor, site: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
+        """Return one number per row, shape (n_rows,)."""
+        first = torch.tanh(self.from_row(row) + self.from_site(site)[batch])
+        hidden: torch.Tensor = self.output(torch.tanh(self.hidden(first)))
+        return hidden.squeeze(1)
+
+
+class SharedActor(nn.Module):
+    """Pre-squash mean of every charger's action.
+
+    Parameters
+    ----------
+    rows : ChargerRows
+        How observations become rows.
+    width : int
+        Hidden width.
+    gain : float
+        Multiplies the network's output.
+    bound : float
+        The mean is bound x tanh(gain x z / bound).
+    """
+
+    def __init__(self, rows: ChargerRows, width: int, gain: float, bound: float) -> None:
+        super().__init__()
+        self.rows = rows
+        self.net = SharedNet(N_ROW_FEATURES, rows.n_site_features, width, output_gain=0.01)
+        self.skip = nn.Linear(N_ROW_FEATURES, 1, bias=False)
+        nn.init.zeros_(self.skip.weight)
+        self.gain, self.bound = gain, bound
+
+    def forward(self, observation: torch.Tensor) -> torch.Tensor:
+        """Return the means, shape (batch, n_chargers); 0 at empty chargers."""
+        rows = self.rows(observation)
+        z = self.net(rows.features, rows.site, rows.batch) + self.skip(rows.features).squeeze(1)
+        mean = observation.new_zeros(len(observation), self.rows.n_chargers)
+        return mean.index_put((rows.batch, rows.charger), self.bound * torch.tanh(self.gain * z / self.bound))
+
+
+class SiteValue(nn.Module):
+    """A value of the site part of the observation alone."""
+
+    def __init__(self, n_site_features: int, width: int) -> None:
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Linear(n_site_features, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1)
+        )
+
+    def forward(self, site: torch.Tensor) -> torch.Tensor:
+        """Return the value, shape (batch,)."""
+        value: torch.Tensor = self.net(site)
+        return value.squeeze(1)
+
+
+class SharedValue(nn.Module):
+    """State value: the sum over cars of a shared network, plus a value of the site."""
+
+    def __init__(self, rows: ChargerRows, width: int) -> None:
+        super().__init__()
+        self.rows = rows
+        self.car = SharedNet(N_ROW_FEATURES, rows.n_site_features, width, output_gain=0.01)
+        self.site = SiteValue(rows.n_site_features, width)
+
+    def forward(self, observation: torch.Tensor) -> torch.Tensor:
+        """Return the value, shape (batch, 1)."""
+        rows = self.rows(observation)
+        per_car = self.car(rows.features, rows.site, rows.batch)
+        return torch.index_add(self.site(rows.site), 0, rows.batch, per_car).unsqueeze(1)
+
+
+class SharedQ(nn.Module):
+    """Action value: as `SharedValue`, with the action and what it leaves among a car's inputs.
+
+    The shortfall and the overshoot that the action leaves follow from the known charging law of the car; giving them
+    to the critic is disclosed in the report.
+    """
+
+    N_ACTION_FEATURES = 3
+
+    def __init__(self, rows: ChargerRows, width: int, mapping: str) -> None:
+        super().__init__()
+        self.rows = rows
+        self.mapping = mapping
+        self.car = SharedNet(N_ROW_FEATURES + self.N_ACTION_FEATURES, rows.n_site_features, width, output_gain=0.01)
+        self.skip = nn.Linear(N_ROW_FEATURES + self.N_ACTION_FEATURES, 1, bias=False)
+        nn.init.zeros_(self.skip.weight)
+        self.site = SiteValue(rows.n_site_features, width)
+
+    def forward(self, observation: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
+        """Return the value, shape (batch, 1)."""
+        rows = self.rows(observation)
+        row_action = action[rows.batch, rows.charger]
+        surplus = (
+            self.rows.delivered_hours(rows, row_action, self.mapping) - rows.features[:, 0] * self.rows.energy_hours
+        )
+        law = torch.stack([row_action, torch.clamp(-surplus, min=0.0), torch.clamp(surplus, min=0.0)], dim=1)
+        inputs = torch.cat([rows.features, law], dim=1)
+        per_car = self.car(inputs, rows.site, rows.batch) + self.skip(inputs).squeeze(1)
+        return torch.index_add(self.site(rows.site), 0, rows.batch, per_car).unsqueeze(1)

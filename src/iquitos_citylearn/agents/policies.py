@@ -1,0 +1,193 @@
+"""Stable-Baselines3 policies over the shared networks: `PerChargerPolicy` (PPO, A2C) and `PerChargerSACPolicy`."""
+
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.distributions import SquashedDiagGaussianDistribution
+from stable_baselines3.common.policies import ActorCriticPolicy, BaseModel, BasePolicy
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from stable_baselines3.sac.policies import SACPolicy
+from torch import nn
+
+from iquitos_citylearn.agents.networks import ChargerRows, SharedActor, SharedQ, SharedValue
+
+
+def _rows(
+    observation_space: spaces.Space[Any], action_space: spaces.Space[Any], horizons: dict[str, float]
+) -> ChargerRows:
+    if not isinstance(observation_space, spaces.Box) or not isinstance(action_space, spaces.Box):
+        raise TypeError(f"boxes are needed, not {observation_space} and {action_space}")
+    return ChargerRows(observation_space.shape[0], action_space.shape[0], **horizons)
+
+
+class _ActorAndValue(nn.Module):
+    def __init__(self, actor: SharedActor, value: SharedValue) -> None:
+        super().__init__()
+        self.actor, self.value = actor, value
+
+    def forward(self, observation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.actor(observation), self.value(observation)
+
+    def forward_actor(self, observation: torch.Tensor) -> torch.Tensor:
+        mean: torch.Tensor = self.actor(observation)
+        return mean
+
+    def forward_critic(self, observation: torch.Tensor) -> torch.Tensor:
+        value: torch.Tensor = self.value(observation)
+        return value
+
+
+class PerChargerPolicy(ActorCriticPolicy):
+    """Actor and critic shared over chargers, for PPO and A2C.
+
+    Parameters
+    ----------
+    energy_hours, departure_hours : float
+        Scales of the charger entries of the observation [h].
+    width : int
+        Hidden width of every network.
+    gain, bound : float
+        Gain of the actor's output, and the bound of the mean.
+    learn_std : bool
+        Whether the standard deviation of the actions is trained; else it stays exp(log_std_init).
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        energy_hours: float,
+        departure_hours: float,
+        width: int = 32,
+        gain: float = 1.0,
+        bound: float = 1.5,
+        learn_std: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        self.horizons = {"energy_hours": energy_hours, "departure_hours": departure_hours}
+        self.width, self.gain, self.bound, self.learn_std = width, gain, bound, learn_std
+        super().__init__(*args, **kwargs)
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        rows = _rows(self.observation_space, self.action_space, self.horizons)
+        self.mlp_extractor = _ActorAndValue(  # type: ignore[assignment]  # it has MlpExtractor's three methods
+            SharedActor(rows, self.width, self.gain, self.bound), SharedValue(rows, self.width)
+        )
+        self.action_net = nn.Identity()
+        self.value_net = nn.Identity()
+        self.log_std = nn.Parameter(torch.full((rows.n_chargers,), self.log_std_init), requires_grad=self.learn_std)
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        self.optimizer = self.optimizer_class(trained, lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]  # every torch optimiser takes lr
+
+
+class PerChargerSACActor(BasePolicy):
+    """Squashed Gaussian actor: shared mean, one trained standard deviation."""
+
+    LOG_STD_MIN, LOG_STD_MAX = -5.0, 0.0
+
+    def __init__(
+        self, rows: ChargerRows, width: int, gain: float, bound: float, log_std_init: float, **kwargs: Any
+    ) -> None:
+        super().__init__(squash_output=True, **kwargs)
+        self.mean = SharedActor(rows, width, gain, bound)
+        self.log_std = nn.Parameter(torch.tensor(log_std_init))
+        self.action_dist = SquashedDiagGaussianDistribution(rows.n_chargers)
+
+    def get_action_dist_params(
+        self, observation: PyTorchObs
+    ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
+        """Return means and log standard deviations before squashing, shape (batch, n_chargers)."""
+        mean = self.mean(observation)
+        return mean, torch.clamp(self.log_std, self.LOG_STD_MIN, self.LOG_STD_MAX).expand_as(mean), {}
+
+    def forward(self, observation: PyTorchObs, deterministic: bool = False) -> torch.Tensor:  # noqa: FBT001, FBT002 - Stable-Baselines3's signature
+        """Return actions in [-1, 1]."""
+        mean, log_std, _ = self.get_action_dist_params(observation)
+        actions: torch.Tensor = self.action_dist.actions_from_params(mean, log_std, deterministic=deterministic)
+        return actions
+
+    def action_log_prob(self, observation: PyTorchObs) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return sampled actions and their log probability."""
+        mean, log_std, _ = self.get_action_dist_params(observation)
+        actions, log_prob = self.action_dist.log_prob_from_params(mean, log_std)
+        return actions, log_prob
+
+    def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> torch.Tensor:  # noqa: FBT001, FBT002 - as above
+        actions: torch.Tensor = self(observation, deterministic)
+        return actions
+
+
+class PerChargerSACCritic(BaseModel):
+    """Independent action values for clipped double-Q learning."""
+
+    def __init__(self, rows: ChargerRows, width: int, mapping: str, n_critics: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.q_networks = nn.ModuleList(SharedQ(rows, width, mapping) for _ in range(n_critics))
+
+    def forward(self, observation: torch.Tensor, actions: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return one value per critic, each of shape (batch, 1)."""
+        return tuple(network(observation, actions) for network in self.q_networks)
+
+
+class PerChargerSACPolicy(SACPolicy):
+    """Actor and critics shared over chargers, for SAC.
+
+    Parameters
+    ----------
+    energy_hours, departure_hours : float
+        Scales of the charger entries of the observation [h].
+    action_mapping : str
+        Name in `env.action.MAPPINGS`; the critic applies it.
+    width : int
+        Hidden width of every network.
+    gain, bound : float
+        Gain of the actor's output, and the bound of the mean before squashing.
+    log_std_init : float
+        Log standard deviation at the start.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        energy_hours: float,
+        departure_hours: float,
+        action_mapping: str,
+        width: int = 32,
+        gain: float = 6.0,
+        bound: float = 2.5,
+        log_std_init: float = -1.0,
+        **kwargs: Any,
+    ) -> None:
+        self.horizons = {"energy_hours": energy_hours, "departure_hours": departure_hours}
+        self.action_mapping = action_mapping
+        self.width, self.gain, self.bound, self.start_log_std = width, gain, bound, log_std_init
+        super().__init__(*args, **kwargs)
+
+    def make_actor(self, features_extractor: nn.Module | None = None) -> PerChargerSACActor:  # type: ignore[override]
+        """Return the actor; there is no separate feature extractor."""
+        del features_extractor
+        rows = _rows(self.observation_space, self.action_space, self.horizons)
+        actor = PerChargerSACActor(
+            rows,
+            self.width,
+            self.gain,
+            self.bound,
+            self.start_log_std,
+            observation_space=self.observation_space,
+            action_space=self.action_space,
+        )
+        return actor.to(self.device)
+
+    def make_critic(self, features_extractor: nn.Module | None = None) -> PerChargerSACCritic:  # type: ignore[override]
+        """Return the critics."""
+        del features_extractor
+        rows = _rows(self.observation_space, self.action_space, self.horizons)
+        critic = PerChargerSACCritic(
+            rows,
+            self.width,
+            self.action_mapping,
+            int(str(self.critic_kwargs["n_critics"])),
+            observation_space=self.observation_space,
+            action_space=self.action_space,
+        )
+        return critic.to(self.device)

@@ -1,0 +1,100 @@
+"""The Gymnasium face: one year, one agent, over any simulator."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from iquitos_citylearn.env.action import write_charger_actions
+from iquitos_citylearn.env.observation import write_observation
+from iquitos_citylearn.env.reward import N_TERMS, TERMS, write_reward_terms
+from iquitos_citylearn.env.setting import Setting, make_spaces
+from iquitos_citylearn.env.simulator import Simulator, StepResult
+
+
+class ChargingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
+    """A year of charging at the site; tables of observation, action and reward stand in their modules.
+
+    Parameters
+    ----------
+    simulator : Simulator
+        The twin or CityLearn, over the first year of `setting`.
+    setting : Setting
+        From `setting.make_setting`.
+
+    Notes
+    -----
+    The year ends by truncation: its end is no event of the site. `info` holds the reward terms, the charger actions
+    as CityLearn takes them, and the simulator's `StepResult`.
+    """
+
+    metadata = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own declaration
+
+    def __init__(self, simulator: Simulator, setting: Setting) -> None:
+        self.simulator = simulator
+        self.setting = setting
+        self.observation_space, self.action_space = make_spaces(setting)  # type: ignore[assignment]  # Boxes of float32
+        self._n_observations = int(np.prod(self.observation_space.shape or ()))
+        self._charger_action = np.zeros(simulator.site.n_chargers)
+        self._terms = np.zeros(N_TERMS)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Start the year again; the year itself holds no randomness."""
+        super().reset(seed=seed, options=options)
+        self.simulator.reset()
+        return self._observation(), {}
+
+    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Charge for one hour."""
+        setting, simulator = self.setting, self.simulator
+        t = simulator.time_step
+        ev_soc, bess_soc = simulator.ev_soc.copy(), simulator.bess_soc
+        write_charger_actions(
+            self._charger_action, setting.equipment, setting.years, setting.mapping, 0, t, ev_soc, action
+        )
+        result = simulator.step(self._charger_action)
+        reward = self._reward(t, result, ev_soc, bess_soc)
+        truncated = simulator.time_step >= simulator.site.n_steps
+        info = {
+            "terms": dict(zip(TERMS, self._terms.tolist(), strict=True)),
+            "charger_action": self._charger_action.copy(),
+            "result": result,
+        }
+        return self._observation(), reward, False, truncated, info
+
+    def _reward(self, t: int, result: StepResult, ev_soc: NDArray[np.float64], bess_soc: float) -> float:
+        setting = self.setting
+        return float(
+            write_reward_terms(
+                self._terms,
+                setting.equipment,
+                setting.years,
+                setting.tables,
+                setting.weighting,
+                0,
+                t,
+                result.net_kwh,
+                result.bess_soc - bess_soc,
+                ev_soc,
+                result.ev_soc,
+            )
+        )
+
+    def _observation(self) -> NDArray[np.float32]:
+        out = np.empty(self._n_observations, dtype=np.float32)
+        setting, simulator = self.setting, self.simulator
+        write_observation(
+            out,
+            setting.equipment,
+            setting.years,
+            setting.tables,
+            setting.horizons,
+            0,
+            simulator.time_step,
+            simulator.ev_soc,
+            simulator.bess_soc,
+        )
+        return out

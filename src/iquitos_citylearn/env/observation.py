@@ -1,0 +1,158 @@
+"""What the agent sees: one table, one compiled function, used over the twin and over CityLearn alike.
+
+An observation has `n_site_features(forecast_hours)` site entries, then `CHARGER_FEATURES` entries for each charger.
+
+========================  =====================================================================  ==========
+site entry                meaning at the decision of step t                                      range
+========================  =====================================================================  ==========
+hour_sin, hour_cos        hour of the day that starts now, on the circle                         -1 .. 1
+price                     tariff of the hour that starts now, over the highest of the year       0 .. 1
+carbon_intensity          grid intensity metered in the hour before, over the year's highest     0 .. 1
+pv_last                   PV energy metered in the hour before, over the reference power         0 .. 1
+load_last                 mall load metered in the hour before, over the reference power         0 .. 1
+bess_soc                  state of charge of the stationary battery (0 without one)              0 .. 1
+occupancy                 share of chargers with a car                                           0 .. 1
+fleet_power_needed        power the cars could still use up to their need, over all ratings      0 .. 1
+pv_forecast_1 .. H        forecast of the PV energy of hour t, t+1, ..., over the reference      0 .. 1
+========================  =====================================================================  ==========
+
+========================  =====================================================================  ==========
+charger entry             meaning                                                                range
+========================  =====================================================================  ==========
+connected                 1 with a car, else 0 (and then all entries are 0)                      0 or 1
+energy_needed             hours at full power up to the required SOC, over the energy horizon    0 .. 1
+energy_to_full            hours at full power up to a full battery, over the energy horizon      0 .. 1
+time_to_departure         actions left before the car leaves, over the departure horizon         0 .. 1
+========================  =====================================================================  ==========
+
+The reference power is the PV rating or the sum of charger ratings, whichever is higher. Entries are clipped to
+their range. Metered values are those of the hour before: nothing shows the future but the forecast, which has an
+error (`env/tables.py`), and the departure time and need, which drivers state when they plug in.
+"""
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from iquitos_citylearn.env.physics import Equipment, Years
+from iquitos_citylearn.env.tables import Tables
+from iquitos_citylearn.params import EnvironmentParams
+from iquitos_citylearn.site.model import FloatArray
+
+SITE_FEATURES_BEFORE_FORECAST = (
+    "hour_sin",
+    "hour_cos",
+    "price",
+    "carbon_intensity",
+    "pv_last",
+    "load_last",
+    "bess_soc",
+    "occupancy",
+    "fleet_power_needed",
+)
+CHARGER_FEATURES = ("connected", "energy_needed", "energy_to_full", "time_to_departure")
+N_CHARGER_FEATURES = len(CHARGER_FEATURES)
+
+
+class Horizons(NamedTuple):
+    """Scales of the charger entries [h]."""
+
+    energy_hours: float
+    departure_hours: float
+
+
+def make_horizons(params: EnvironmentParams) -> Horizons:
+    """Return the scales of the charger entries."""
+    return Horizons(float(params.energy_horizon_hours), float(params.departure_horizon_hours))
+
+
+def n_site_features(forecast_hours: int) -> int:
+    """Return the number of entries before the chargers' own."""
+    return len(SITE_FEATURES_BEFORE_FORECAST) + forecast_hours
+
+
+def observation_names(forecast_hours: int, charger_names: list[str]) -> list[str]:
+    """Return the name of every entry, in order."""
+    site = [*SITE_FEATURES_BEFORE_FORECAST, *(f"pv_forecast_{hour + 1}" for hour in range(forecast_hours))]
+    return site + [f"{charger}_{feature}" for charger in charger_names for feature in CHARGER_FEATURES]
+
+
+def observation_low(forecast_hours: int, n_chargers: int) -> NDArray[np.float32]:
+    """Return the lower bound of every entry, float32, shape (n_observations,)."""
+    low = np.zeros(n_site_features(forecast_hours) + N_CHARGER_FEATURES * n_chargers, dtype=np.float32)
+    low[:2] = -1.0
+    return low
+
+
+@numba.njit(cache=True, inline="always")
+def full_power_hours(soc_gap: float, capacity_kwh: float, efficiency: float, rating_kw: float) -> float:
+    """Return the hours at full power that close a gap of SOC; 0 for a negative gap."""
+    if soc_gap <= 0.0:
+        return 0.0
+    return soc_gap * capacity_kwh / (efficiency * rating_kw)
+
+
+@numba.njit(cache=True)
+def write_observation(
+    out: NDArray[np.float32],
+    equipment: Equipment,
+    years: Years,
+    tables: Tables,
+    horizons: Horizons,
+    y: int,
+    t: int,
+    ev_soc: FloatArray,
+    bess_soc: float,
+) -> None:
+    """Write the observation before the action of step t of year y.
+
+    Parameters
+    ----------
+    out : ndarray of float32, shape (n_observations,)
+        Where it goes.
+    ev_soc : ndarray, shape (n_chargers,)
+        SOC of the connected cars (any number where none is).
+    bess_soc : float
+        SOC of the stationary battery, 0 without one.
+    """
+    n_steps = years.load_kwh.shape[1]
+    n_hours_ahead = tables.pv_forecast_kwh.shape[2]
+    first = len(SITE_FEATURES_BEFORE_FORECAST) + n_hours_ahead
+    before = max(t - 1, 0)
+    metered = 1.0 if t > 0 else 0.0
+    out[:] = 0.0
+    if t >= n_steps:
+        return
+    reference = tables.reference_power_kw
+    out[0] = tables.hour_sin[y, t]
+    out[1] = tables.hour_cos[y, t]
+    out[2] = years.price_usd_per_kwh[y, t] * tables.price_scale[y]
+    out[3] = metered * years.carbon_kg_per_kwh[y, before] * tables.carbon_scale[y]
+    out[4] = min(1.0, metered * years.pv_kwh[y, before] / reference)
+    out[5] = min(1.0, max(0.0, metered * years.load_kwh[y, before] / reference))
+    out[6] = bess_soc
+    for hour in range(n_hours_ahead):
+        out[9 + hour] = min(1.0, tables.pv_forecast_kwh[y, t, hour] / reference)
+    n_connected = 0
+    power_needed_kw = 0.0
+    for c in range(ev_soc.shape[0]):
+        session = years.session_of[y, t, c]
+        if session < 0:
+            continue
+        n_connected += 1
+        rating_kw = equipment.max_charging_power_kw[c]
+        soc = float(ev_soc[c])
+        gap = years.session_required_soc[y, session] - soc
+        needed = full_power_hours(gap, equipment.ev_capacity_kwh[c], equipment.charger_efficiency[c], rating_kw)
+        to_full = full_power_hours(1.0 - soc, equipment.ev_capacity_kwh[c], equipment.charger_efficiency[c], rating_kw)
+        hours_left = years.session_departure_step[y, session] - t
+        power_needed_kw += rating_kw * min(1.0, needed)
+        at = first + N_CHARGER_FEATURES * c
+        out[at] = 1.0
+        out[at + 1] = min(1.0, needed / horizons.energy_hours)
+        out[at + 2] = min(1.0, to_full / horizons.energy_hours)
+        out[at + 3] = min(1.0, hours_left / horizons.departure_hours)
+    out[7] = n_connected / ev_soc.shape[0]
+    out[8] = power_needed_kw / tables.total_charger_rating_kw

@@ -1,0 +1,65 @@
+"""All that the compiled environment needs besides its state, for any number of years."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from gymnasium import spaces
+
+from iquitos_citylearn.env.action import mapping_code
+from iquitos_citylearn.env.observation import Horizons, make_horizons, observation_low
+from iquitos_citylearn.env.physics import Equipment, Years, make_equipment, make_years
+from iquitos_citylearn.env.reward import RewardWeighting, make_weighting
+from iquitos_citylearn.env.tables import Tables, make_tables
+from iquitos_citylearn.params import EnvironmentParams, RewardParams
+from iquitos_citylearn.site.model import Site
+
+
+class Setting(NamedTuple):
+    """All that the compiled functions need besides the state: equipment, years, tables, scales, weights, mapping."""
+
+    equipment: Equipment
+    years: Years
+    tables: Tables
+    horizons: Horizons
+    weighting: RewardWeighting
+    mapping: int
+
+
+def make_setting(
+    sites: Sequence[Site],
+    environment: EnvironmentParams,
+    reward: RewardParams,
+    action_mapping: str,
+    forecast_keys: Sequence[int],
+) -> Setting:
+    """Prepare years of one site for environments.
+
+    Parameters
+    ----------
+    sites : sequence of Site
+        The years; they share equipment and length.
+    environment, reward : EnvironmentParams, RewardParams
+        What agents see and are paid for.
+    action_mapping : str
+        A name in `action.MAPPINGS`.
+    forecast_keys : sequence of int
+        One number per year that decides its forecast errors.
+
+    Raises
+    ------
+    ValueError
+        If the mapping is unknown, or the years differ in equipment or length.
+    """
+    equipment, years = make_equipment(sites[0]), make_years(sites)
+    tables = make_tables(sites, equipment, years, environment, forecast_keys)
+    return Setting(
+        equipment, years, tables, make_horizons(environment), make_weighting(reward), mapping_code(action_mapping)
+    )
+
+
+def make_spaces(setting: Setting) -> tuple[spaces.Box, spaces.Box]:
+    """Return the observation and the action space (one entry per charger, in [-1, 1])."""
+    n_chargers = setting.years.session_of.shape[2]
+    low = observation_low(setting.tables.pv_forecast_kwh.shape[2], n_chargers)
+    return spaces.Box(low, np.ones_like(low), dtype=np.float32), spaces.Box(-1.0, 1.0, (n_chargers,), np.float32)

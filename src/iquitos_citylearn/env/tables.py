@@ -1,0 +1,183 @@
+"""What is computed once per year before any agent acts: forecasts, the shadow without cars, reachable SOCs, scales."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from iquitos_citylearn.env.physics import (
+    Equipment,
+    State,
+    Years,
+    advance_env,
+    apply_actions_env,
+    make_state,
+    reset_env,
+)
+from iquitos_citylearn.params import EnvironmentParams
+from iquitos_citylearn.site.model import Battery, FloatArray, Site
+
+HOURS_PER_DAY = 24
+
+
+class Tables(NamedTuple):
+    """Arrays with a leading year axis Y; steps T, sessions S, forecast hours H.
+
+    Attributes
+    ----------
+    hour_sin, hour_cos, evening : ndarray, shape (Y, T)
+        Hour of day on the circle; 1 in the evening-peak hours.
+    pv_forecast_kwh : ndarray, shape (Y, T, H)
+        Forecast made at the start of step t for steps t, t + 1, ... [kWh].
+    shadow_import_kwh, shadow_export_kwh : ndarray, shape (Y, T)
+        Grid exchange of the same year when no car charges [kWh].
+    shadow_bess_soc_change : ndarray, shape (Y, T)
+        SOC of the stationary battery then, after each step minus before it.
+    target_soc : ndarray, shape (Y, S)
+        min(required SOC, what charging at full power from arrival reaches).
+    price_scale, carbon_scale : ndarray, shape (Y,)
+        1 / highest of the year (0 where that is 0).
+    price_per_mean, carbon_per_mean : ndarray, shape (Y,)
+        1 / mean of the year (0 where that is 0).
+    reference_power_kw, total_charger_rating_kw : float
+        Scales of the observation [kW].
+    bess_capacity_kwh, bess_discharge_efficiency : float
+        Capacity [kWh] and one-way efficiency at full power; 0 without a battery.
+    """
+
+    hour_sin: FloatArray
+    hour_cos: FloatArray
+    evening: FloatArray
+    pv_forecast_kwh: FloatArray
+    shadow_import_kwh: FloatArray
+    shadow_export_kwh: FloatArray
+    shadow_bess_soc_change: FloatArray
+    target_soc: FloatArray
+    price_scale: FloatArray
+    carbon_scale: FloatArray
+    price_per_mean: FloatArray
+    carbon_per_mean: FloatArray
+    reference_power_kw: float
+    total_charger_rating_kw: float
+    bess_capacity_kwh: float
+    bess_discharge_efficiency: float
+
+
+def make_tables(
+    sites: Sequence[Site],
+    equipment: Equipment,
+    years: Years,
+    params: EnvironmentParams,
+    forecast_keys: Sequence[int],
+) -> Tables:
+    """Compute the tables of several years of one site.
+
+    Parameters
+    ----------
+    sites : sequence of Site, length Y
+        The years.
+    equipment, years : Equipment, Years
+        The same years for the compiled simulator.
+    params : EnvironmentParams
+        Forecast error and evening-peak hours.
+    forecast_keys : sequence of int, length Y
+        One number per year; with `params.forecast_seed` it decides the year's forecast errors.
+    """
+    hour = np.stack([site.hour - 1 for site in sites])
+    shadow = [_constant_year(equipment, years, y, 0.0) for y in range(len(sites))]
+    full = [_constant_year(equipment, years, y, 1.0) for y in range(len(sites))]
+    forecasts = [
+        forecast_pv(site.pv_kwh, params, np.random.default_rng([params.forecast_seed, key]))
+        for site, key in zip(sites, forecast_keys, strict=True)
+    ]
+    shadow_net = np.stack([net for net, _, _ in shadow])
+    bess = sites[0].bess
+    rating = float(sum(charger.max_charging_power_kw for charger in sites[0].chargers))
+    return Tables(
+        hour_sin=np.sin(2 * np.pi * hour / HOURS_PER_DAY),
+        hour_cos=np.cos(2 * np.pi * hour / HOURS_PER_DAY),
+        evening=np.isin(hour, params.evening_peak_hours).astype(np.float64),
+        pv_forecast_kwh=np.stack(forecasts),
+        shadow_import_kwh=np.maximum(shadow_net, 0.0),
+        shadow_export_kwh=np.maximum(-shadow_net, 0.0),
+        shadow_bess_soc_change=np.stack([change for _, change, _ in shadow]),
+        target_soc=np.minimum(years.session_required_soc, np.stack([departure for _, _, departure in full])),
+        price_scale=_inverse(years.price_usd_per_kwh.max(axis=1)),
+        carbon_scale=_inverse(years.carbon_kg_per_kwh.max(axis=1)),
+        price_per_mean=_inverse(years.price_usd_per_kwh.mean(axis=1)),
+        carbon_per_mean=_inverse(years.carbon_kg_per_kwh.mean(axis=1)),
+        reference_power_kw=max(float(sites[0].pv_rated_power_kwp), rating),
+        total_charger_rating_kw=rating,
+        bess_capacity_kwh=float(bess.energy_capacity_kwh) if bess else 0.0,
+        bess_discharge_efficiency=_one_way_efficiency(bess) if bess else 0.0,
+    )
+
+
+def forecast_pv(pv_kwh: FloatArray, params: EnvironmentParams, rng: np.random.Generator) -> FloatArray:
+    """Draw PV forecasts whose relative error shrinks as the hour comes near.
+
+    The error of the forecast for one hour is a sum of independent normal innovations, one per hour of lead, so that
+    successive forecasts of the same hour are revised without drift (a martingale): its standard deviation k hours
+    ahead is `forecast_error_std` x sqrt(k). Where the year ends, the same hour of the day before stands in.
+
+    Parameters
+    ----------
+    pv_kwh : ndarray, shape (n_steps,)
+        What will be generated [kWh].
+    params : EnvironmentParams
+        `forecast_hours` and `forecast_error_std`.
+    rng : numpy.random.Generator
+        Source of the errors.
+
+    Returns
+    -------
+    ndarray, shape (n_steps, forecast_hours)
+        Entry [t, k] is the forecast, made at the start of step t, for step t + k [kWh]; not negative.
+    """
+    n_steps, n_hours = len(pv_kwh), params.forecast_hours
+    innovations = rng.standard_normal((n_steps + n_hours, n_hours))
+    error = params.forecast_error_std * np.cumsum(innovations, axis=1)
+    target = np.arange(n_steps)[:, None] + np.arange(n_hours)
+    days_beyond = np.maximum(0, -(-(target - n_steps + 1) // HOURS_PER_DAY))
+    known = np.maximum(target - HOURS_PER_DAY * days_beyond, 0)
+    relative = error[target, np.arange(n_hours)]
+    return np.asarray(pv_kwh[known] * np.maximum(0.0, 1.0 + relative), dtype=np.float64)
+
+
+def _constant_year(
+    equipment: Equipment, years: Years, y: int, charger_action: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    state = make_state(1, years.session_of.shape[2])
+    return _run_constant(equipment, years, state, y, charger_action)
+
+
+@numba.njit(cache=True)
+def _run_constant(
+    equipment: Equipment, years: Years, state: State, y: int, charger_action: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    n_steps, n_chargers = years.session_of.shape[1], years.session_of.shape[2]
+    net = np.zeros(n_steps)
+    bess_soc_change = np.zeros(n_steps)
+    departure_soc = np.zeros(years.session_arrival_soc.shape[1])
+    action = np.full(n_chargers, charger_action)
+    reset_env(equipment, years, state, 0, y)
+    for t in range(n_steps):
+        bess_soc_before = state.bess_soc[0]
+        apply_actions_env(equipment, years, state, 0, action, 0.0)
+        net[t] = state.net_kwh[0]
+        for c in range(n_chargers):
+            session = years.session_of[y, t, c]
+            if session >= 0:
+                departure_soc[session] = state.ev_soc[0, c]
+        bess_soc_change[t] = state.bess_soc[0] - bess_soc_before
+        advance_env(equipment, years, state, 0)
+    return net, bess_soc_change, departure_soc
+
+
+def _inverse(values: FloatArray) -> FloatArray:
+    return np.divide(1.0, values, out=np.zeros_like(values), where=values != 0)
+
+
+def _one_way_efficiency(battery: Battery) -> float:
+    return float(np.sqrt(battery.power_efficiency_curve[1][-1]))

@@ -1,0 +1,110 @@
+"""Many years at once: a Stable-Baselines3 VecEnv whose step is one compiled call."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
+
+from iquitos_citylearn.env.batch import reset_and_observe, step_batch
+from iquitos_citylearn.env.physics import make_state
+from iquitos_citylearn.env.reward import N_TERMS
+from iquitos_citylearn.env.setting import Setting, make_spaces
+
+
+class ChargingVecEnv(VecEnv):
+    """Environments that each run one year after another, drawn from the years of a setting.
+
+    Parameters
+    ----------
+    setting : Setting
+        From `setting.make_setting`.
+    n_envs : int
+        Number of environments.
+    seed : int
+        Decides which year each episode is.
+    """
+
+    def __init__(self, setting: Setting, n_envs: int, seed: int) -> None:
+        self.setting = setting
+        observation_space, action_space = make_spaces(setting)
+        super().__init__(n_envs, observation_space, action_space)
+        n_chargers = setting.years.session_of.shape[2]
+        self.rng = np.random.default_rng(seed)
+        self.state = make_state(n_envs, n_chargers)
+        self.charger_action = np.zeros((n_envs, n_chargers))
+        self.terms = np.zeros((n_envs, N_TERMS))
+        self._ev_soc_before = np.zeros((n_envs, n_chargers))
+        self._reward = np.zeros(n_envs)
+        self._observation = np.zeros((n_envs, *observation_space.shape), dtype=np.float32)
+        self._actions = np.zeros((n_envs, n_chargers))
+
+    def reset(self) -> VecEnvObs:
+        """Start a newly drawn year in every environment."""
+        for e in range(self.num_envs):
+            self._start_year(e)
+        return self._observation.copy()
+
+    def step_async(self, actions: NDArray[np.float32]) -> None:
+        """Take the actions of the next step."""
+        self._actions = np.asarray(actions, dtype=np.float64)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step all environments; a finished year is followed by a new one, as Stable-Baselines3 expects."""
+        step_batch(
+            self.setting,
+            self.state,
+            self._actions,
+            self.charger_action,
+            self._ev_soc_before,
+            self._observation,
+            self._reward,
+            self.terms,
+        )
+        done = self.state.time_step >= self.setting.years.load_kwh.shape[1]
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        for e in np.flatnonzero(done):
+            infos[e] = {"terminal_observation": self._observation[e].copy(), "TimeLimit.truncated": True}
+            self._start_year(int(e))
+        return self._observation.copy(), self._reward.astype(np.float32), done, infos
+
+    def close(self) -> None:
+        """Release nothing: there are no processes or files."""
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """Return an attribute, the same for every environment."""
+        return [getattr(self, attr_name) for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """Refuse: environments share their attributes."""
+        raise NotImplementedError(
+            f"environments of a {type(self).__name__} share {attr_name}; it can't be set for some"
+        )
+
+    def env_method(
+        self,
+        method_name: str,
+        *method_args: Any,
+        indices: VecEnvIndices = None,
+        **method_kwargs: Any,
+    ) -> list[Any]:
+        """Refuse: there is one object for all environments."""
+        raise NotImplementedError(f"a {type(self).__name__} has no separate environments to call {method_name} on")
+
+    def env_is_wrapped(
+        self, wrapper_class: type[gymnasium.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
+    ) -> list[bool]:
+        """Return False for each: nothing is wrapped."""
+        del wrapper_class
+        return [False for _ in self._get_indices(indices)]
+
+    def _get_indices(self, indices: VecEnvIndices) -> Iterable[int]:
+        chosen: Sequence[int] | Iterable[int] = super()._get_indices(indices)
+        return chosen
+
+    def _start_year(self, e: int) -> None:
+        year = int(self.rng.integers(self.setting.years.load_kwh.shape[0]))
+        reset_and_observe(self.setting, self.state, e, year, self._observation)
