@@ -1,4 +1,10 @@
-"""Names in a CityLearn 3.0.2 data set: files, columns, classes, in one place for the writer and the reader."""
+"""Names and limits in a CityLearn 3.0.2 data set (files, columns, attributes), once for the writer and the reader."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 SCHEMA_FILE = "schema.json"
 BUILDING_FILE = "building.csv"
@@ -60,3 +66,50 @@ CONNECTED, INCOMING, AWAY = 1, 2, 3
 def predicted(column: str) -> tuple[str, ...]:
     """Return the names of the three columns that hold `column` some hours ahead."""
     return tuple(f"{column}_predicted_{index}" for index in range(1, len(PREDICTED_LEADS_HOURS) + 1))
+
+
+class Limits(NamedTuple):
+    """Which numbers are allowed: from `lowest` to `highest`, the lowest itself only when `closed`."""
+
+    lowest: float = -math.inf
+    highest: float = math.inf
+    closed: bool = True
+
+    def refuse(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return where `values` are not allowed (NaN and infinities never are)."""
+        above = values >= self.lowest if self.closed else values > self.lowest
+        allowed: NDArray[np.bool_] = above & (values <= self.highest) & np.isfinite(values)
+        return ~allowed
+
+    def __str__(self) -> str:
+        """Return the range in words."""
+        if self.highest < math.inf:
+            return f"{'' if self.closed else 'above '}{self.lowest:g} to {self.highest:g}"
+        if self.lowest > -math.inf:
+            return f"finite numbers {'from' if self.closed else 'above'} {self.lowest:g}"
+        return "finite numbers"
+
+
+ANY = Limits()
+NOT_NEGATIVE = Limits(0.0)
+POSITIVE = Limits(0.0, closed=False)
+FRACTION = Limits(0.0, 1.0)
+POSITIVE_FRACTION = Limits(0.0, 1.0, closed=False)
+
+BATTERY_ATTRIBUTES = {
+    "capacity": ("energy_capacity_kwh", POSITIVE),
+    "nominal_power": ("nominal_power_kw", POSITIVE),
+    "initial_soc": ("initial_soc", FRACTION),
+    "depth_of_discharge": ("depth_of_discharge", FRACTION),
+    "loss_coefficient": ("loss_coefficient", FRACTION),
+    "capacity_loss_coefficient": ("capacity_loss_coefficient", FRACTION),
+}
+"""CityLearn's attribute of a battery -> field of `Battery`, and what is allowed."""
+CURVE_ATTRIBUTES = {"power_efficiency_curve": POSITIVE_FRACTION, "capacity_power_curve": FRACTION}
+"""CityLearn's curve, named as the field of `Battery` -> what is allowed on its second axis."""
+CHARGER_ATTRIBUTES = {
+    "efficiency": ("efficiency", POSITIVE_FRACTION),
+    "max_charging_power": ("max_charging_power_kw", POSITIVE),
+    "min_charging_power": ("min_charging_power_kw", NOT_NEGATIVE),
+}
+"""CityLearn's attribute of a charger -> field of `Charger`, and what is allowed."""

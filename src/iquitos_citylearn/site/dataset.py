@@ -20,10 +20,12 @@ SERIES = ("load_kwh", "pv_kwh", "price_usd_per_kwh", "carbon_kg_per_kwh")
 CALENDAR_SERIES = ("month", "hour", "day_type")
 WEATHER_SERIES = (*columns.WEATHER_FIELDS.values(), "ghi_w_per_m2")
 MAY_BE_NEGATIVE = ("price_usd_per_kwh", "temp_air_c")
+NOT_STORED = "what float32 holds: round the site with as_stored first"
+MIN_STEPS = 2
 
 
 class DatasetError(ValueError):
-    """A site that no CityLearn data set can hold, or a data set that is damaged or that CityLearn would read otherwise."""
+    """A site that no data set can hold, or a data set that is damaged or that CityLearn would read otherwise."""
 
 
 def as_stored(site: Site) -> Site:
@@ -67,7 +69,8 @@ def write_dataset(site: Site, folder: Path, *, random_seed: int = 0) -> None:
         If the site holds what CityLearn would change, or reads in another way.
     """
     _check_series(site)
-    check_sessions(site)
+    _check_equipment(site)
+    _check_sessions(site)
     folder.mkdir(parents=True, exist_ok=True)
     for stale in (folder / columns.SCHEMA_FILE, *sorted(folder.glob(columns.CHARGER_FILES))):
         stale.unlink(missing_ok=True)
@@ -141,28 +144,39 @@ def _float32(values: FloatArray) -> FloatArray:
 def _check_series(site: Site) -> None:
     owners = [(site, name) for name in (*CALENDAR_SERIES, *SERIES)] + [(site.weather, name) for name in WEATHER_SERIES]
     for owner, name in owners:
-        values = np.asarray(getattr(owner, name))
+        values = getattr(owner, name)
         if values.shape != (site.n_steps,):
             raise DatasetError(f"{name} has the shape {values.shape}; the site has {site.n_steps} steps")
-        lowest = -np.inf if name in MAY_BE_NEGATIVE else 0.0
-        _refuse(name, values, ~(np.isfinite(values) & (values >= lowest)), f"finite numbers from {lowest:g}")
-        _refuse(name, values, values != _float32(values), "what float32 holds: round the site with as_stored first")
-    if site.n_steps < 2:
-        raise DatasetError(f"the site has {site.n_steps} steps; CityLearn needs at least 2")
-    if site.bess is None and not site.bess_automatic:
-        raise DatasetError("bess_automatic is False, but there is no battery that an agent could dispatch")
+        limits = columns.ANY if name in MAY_BE_NEGATIVE else columns.NOT_NEGATIVE
+        limits = columns.Limits(*columns.CALENDAR[name]) if name in columns.CALENDAR else limits
+        _refuse(name, values, limits.refuse(values), str(limits))
+        _refuse(name, values, values != _float32(values), NOT_STORED)
+    if site.n_steps < MIN_STEPS:
+        raise DatasetError(f"the site has {site.n_steps} steps; CityLearn needs at least {MIN_STEPS}")
+    _refuse("hour", site.hour[1:], site.hour[1:] != site.hour[:-1] % 24 + 1, "the hour before plus 1, and 1 after 24")
+
+
+def _check_equipment(site: Site) -> None:
     names = [charger.name for charger in site.chargers]
     if len(set(names)) != len(names):
         raise DatasetError(f"two chargers have one name: {sorted(names)}")
+    if site.bess is None and not site.bess_automatic:
+        raise DatasetError("bess_automatic is False, but there is no battery that an agent could dispatch")
+    batteries = {charger.name: charger.ev for charger in site.chargers}
+    for name, battery in (batteries | ({} if site.bess is None else {"bess": site.bess})).items():
+        for field, limits in columns.BATTERY_ATTRIBUTES.values():
+            _refuse_number(f"{name}: {field}", getattr(battery, field), limits)
+    for charger in site.chargers:
+        for field, limits in columns.CHARGER_ATTRIBUTES.values():
+            _refuse_number(f"{charger.name}: {field}", getattr(charger, field), limits)
 
 
-def check_sessions(site: Site) -> None:
-    """Raise DatasetError where sessions are unsorted, overlap, leave no free row, or lie outside of the site."""
+def _check_sessions(site: Site) -> None:
     sessions = site.sessions
     for name in ("arrival_soc", "required_soc"):
         values = getattr(sessions, name)
-        _refuse(name, values, ~((values >= 0) & (values <= 1)), "0 to 1")
-        _refuse(name, values, values != _float32(values), "what float32 holds: round the site with as_stored first")
+        _refuse(name, values, columns.FRACTION.refuse(values), str(columns.FRACTION))
+        _refuse(name, values, values != _float32(values), NOT_STORED)
     _refuse("charger", sessions.charger, (sessions.charger < 0) | (sessions.charger >= site.n_chargers), "an index")
     stay = sessions.departure_step - sessions.arrival_step
     _refuse("departure_step - arrival_step", stay, stay < 1, "at least 1")
@@ -173,6 +187,11 @@ def check_sessions(site: Site) -> None:
     free = sessions.arrival_step[1:] - sessions.departure_step[:-1]
     _refuse("charger", sessions.charger[1:], ~(same | later), "sorted by charger")
     _refuse("rows between two sessions of a charger", free, same & (free < 1), "at least 1")
+
+
+def _refuse_number(name: str, value: float, limits: columns.Limits) -> None:
+    if limits.refuse(np.asarray(value, dtype=np.float64)).any():
+        raise DatasetError(f"{name} is {value}; allowed: {limits}")
 
 
 def _refuse(name: str, values: IntArray | FloatArray, wrong: NDArray[np.bool_], allowed: str) -> None:

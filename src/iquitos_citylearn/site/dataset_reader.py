@@ -1,0 +1,220 @@
+"""A CityLearn 3.0.2 data set as a site: the very numbers that CityLearn gets from the same files, or an error."""
+
+from pathlib import Path
+
+import numpy as np
+
+from iquitos_citylearn.site import columns
+from iquitos_citylearn.site.columns import ANY, NOT_NEGATIVE
+from iquitos_citylearn.site.dataset import MIN_STEPS, DatasetError
+from iquitos_citylearn.site.dataset_schema import STEP_SECONDS
+from iquitos_citylearn.site.model import Battery, Charger, Curve, FloatArray, IntArray, Sessions, Site, Weather
+from iquitos_citylearn.site.schema_node import SchemaNode, load_schema
+from iquitos_citylearn.site.session_reader import ChargerSessions, read_charger_file
+from iquitos_citylearn.site.table_reader import TableReader
+
+HOUR_AFTER = "the hour before plus 1, and 1 after 24: a row for every hour"
+ABSOLUTE, PER_KW = "absolute", "per_kw"
+
+
+def read_dataset(schema: Path) -> Site:
+    """Read a CityLearn data set of one building with chargers.
+
+    Parameters
+    ----------
+    schema : Path
+        The data set's `schema.json`.
+
+    Returns
+    -------
+    Site
+        The site, every series as CityLearn holds it (float32). The global irradiance is NaN where the schema names
+        no file of it: CityLearn has no column for it.
+
+    Raises
+    ------
+    DatasetError
+        Where the data set is damaged, leaves to CityLearn's seed what it should say, or holds what the twin does not
+        model; with file, column and row (row 0 is the first one below the header), and what is allowed.
+    """
+    root = load_schema(schema)
+    n_steps = _n_steps(root)
+    building = _only_building(root)
+    folder = _folder(root, schema)
+    chargers, sessions = _chargers(root, building, folder, n_steps)
+    table = _building_table(building, folder, n_steps)
+    pricing = _series(building, "pricing", folder, n_steps, (columns.PRICE,), predicted=True)
+    carbon = _series(building, "carbon_intensity", folder, n_steps, (columns.CARBON,))
+    bess = _battery(building.child("electrical_storage", "attributes")) if building.has("electrical_storage") else None
+    return Site(
+        month=table.whole_numbers("month", *columns.CALENDAR["month"]),
+        hour=_hours(table),
+        day_type=table.whole_numbers("day_type", *columns.CALENDAR["day_type"]),
+        load_kwh=table.floats(columns.LOAD, NOT_NEGATIVE),
+        pv_kwh=_pv_kwh(building, table),
+        price_usd_per_kwh=pricing[columns.PRICE],
+        carbon_kg_per_kwh=carbon[columns.CARBON],
+        weather=_weather(root, building, folder, n_steps),
+        pv_rated_power_kwp=_rated_power_kwp(building),
+        bess=bess,
+        bess_automatic=_bess_automatic(root, building, has_bess=bess is not None),
+        chargers=chargers,
+        sessions=sessions,
+    )
+
+
+def _n_steps(root: SchemaNode) -> int:
+    """Return the number of rows, of which each takes one action."""
+    n_steps = root.whole_number("simulation_end_time_step")
+    root.require("simulation_start_time_step", 0)
+    root.require("seconds_per_time_step", STEP_SECONDS)
+    root.require("terminal_observation_padding", value=True)
+    if root.has("episode_time_steps"):
+        root.require("episode_time_steps", n_steps + 1)
+    if n_steps < MIN_STEPS:
+        raise root.error("simulation_end_time_step", f"the number of rows, at least {MIN_STEPS}")
+    return n_steps
+
+
+def _only_building(root: SchemaNode) -> SchemaNode:
+    buildings = root.child("buildings")
+    names = [name for name in buildings.keys if buildings.child(name).flag("include", absent=True)]
+    if len(names) != 1:
+        raise root.error("buildings", f"one building with include true; these have it: {names}")
+    return buildings.child(names[0])
+
+
+def _folder(root: SchemaNode, schema: Path) -> Path:
+    if not root.has("root_directory"):
+        return schema.parent
+    return schema.parent / Path(root.text("root_directory")).expanduser()
+
+
+def _building_table(building: SchemaNode, folder: Path, n_steps: int) -> TableReader:
+    optional = (*columns.BUILDING_ZERO_COLUMNS, *columns.BUILDING_UNUSED_COLUMNS)
+    table = TableReader(folder / building.text("energy_simulation"), n_steps, columns.BUILDING_COLUMNS, optional)
+    table.floats(columns.INDOOR_TEMPERATURE, ANY)
+    for column in (*columns.THERMAL_DEMANDS, *columns.BUILDING_ZERO_COLUMNS):
+        if column in table.table.columns:
+            table.refuse(column, table.floats(column, ANY) != 0, "0: nothing of it is modelled")
+    return table
+
+
+def _hours(table: TableReader) -> IntArray:
+    hour = table.whole_numbers("hour", *columns.CALENDAR["hour"])
+    wrong = np.concatenate(([False], hour[1:] != hour[:-1] % 24 + 1))
+    table.refuse("hour", wrong, HOUR_AFTER)
+    return hour
+
+
+def _rated_power_kwp(building: SchemaNode) -> float:
+    return building.child("pv", "attributes").number("nominal_power", NOT_NEGATIVE) if building.has("pv") else 0.0
+
+
+def _pv_kwh(building: SchemaNode, table: TableReader) -> FloatArray:
+    """Return the generation in kWh per step: as it stands, or W per kWp times the rated power (`PV.get_generation`)."""
+    solar = table.floats(columns.SOLAR, NOT_NEGATIVE)
+    if not building.has("pv"):
+        table.refuse(columns.SOLAR, solar != 0, "0, as the schema has no pv")
+        return solar
+    attributes = building.child("pv", "attributes")
+    mode = attributes.text("generation_mode") if attributes.has("generation_mode") else PER_KW
+    if mode not in (PER_KW, ABSOLUTE):
+        raise attributes.error("generation_mode", f"{ABSOLUTE} or {PER_KW}")
+    if mode == ABSOLUTE:
+        return solar
+    w_per_kwp = solar.astype(np.float32)
+    generation_kwh = np.asarray(_rated_power_kwp(building) * w_per_kwp / 1000.0, dtype=np.float32)
+    return generation_kwh.astype(np.float64)
+
+
+def _series(
+    building: SchemaNode, key: str, folder: Path, n_steps: int, names: tuple[str, ...], *, predicted: bool = False
+) -> dict[str, FloatArray]:
+    ahead = tuple(column for name in names for column in columns.predicted(name)) if predicted else ()
+    table = TableReader(folder / building.text(key), n_steps, (*names, *ahead))
+    limits = NOT_NEGATIVE if key == "carbon_intensity" else ANY
+    return {column: table.floats(column, limits) for column in (*names, *ahead)}
+
+
+def _weather(root: SchemaNode, building: SchemaNode, folder: Path, n_steps: int) -> Weather:
+    series = _series(building, "weather", folder, n_steps, tuple(columns.WEATHER_FIELDS), predicted=True)
+    fields = {field: series[column] for column, field in columns.WEATHER_FIELDS.items()}
+    if not root.has(columns.GLOBAL_IRRADIANCE):
+        return Weather(**fields, ghi_w_per_m2=np.full(n_steps, np.nan))
+    table = TableReader(folder / root.text(columns.GLOBAL_IRRADIANCE), n_steps, (columns.GLOBAL_IRRADIANCE,))
+    return Weather(**fields, ghi_w_per_m2=table.floats(columns.GLOBAL_IRRADIANCE, NOT_NEGATIVE))
+
+
+def _bess_automatic(root: SchemaNode, building: SchemaNode, *, has_bess: bool) -> bool:
+    """Return whether the battery follows the rule; without a battery it makes no difference, and the answer is True."""
+    kind = building.text("type") if building.has("type") else columns.CITYLEARN_BUILDINGS[0]
+    automatic = kind == columns.AUTOMATIC_BESS_BUILDING
+    if not automatic and kind not in columns.CITYLEARN_BUILDINGS:
+        raise building.error("type", f"one of {[columns.AUTOMATIC_BESS_BUILDING, *columns.CITYLEARN_BUILDINGS]}")
+    if automatic and not has_bess:
+        raise building.error("electrical_storage", f"a battery, for a building of the type {kind}")
+    dispatched = _agent_acts(root, building, "electrical_storage")
+    if has_bess and dispatched == automatic:
+        whose = "in the list, as the battery follows the rule" if automatic else "not in the list, or nobody moves it"
+        raise building.error("inactive_actions", f"electrical_storage {whose}")
+    return automatic or not has_bess
+
+
+def _agent_acts(root: SchemaNode, building: SchemaNode, action: str) -> bool:
+    inactive = building.texts("inactive_actions") if building.has("inactive_actions") else []
+    actions = root.child("actions")
+    return actions.has(action) and actions.child(action).flag("active", absent=False) and action not in inactive
+
+
+def _chargers(
+    root: SchemaNode, building: SchemaNode, folder: Path, n_steps: int
+) -> tuple[tuple[Charger, ...], Sessions]:
+    cars = root.child("electric_vehicles_def")
+    known = {name for name in cars.keys if cars.child(name).flag("include", absent=True)}
+    nodes = building.child("chargers")
+    chargers: list[Charger] = []
+    parts: list[ChargerSessions] = []
+    user_of: dict[str, str] = {}
+    if nodes.keys and not _agent_acts(root, building, "electric_vehicle_storage"):
+        raise root.error("actions", "electric_vehicle_storage active, and not in the building's inactive_actions")
+    for name in nodes.keys:
+        file = folder / nodes.child(name).text("charger_simulation")
+        part = read_charger_file(file, n_steps, known)
+        if part.ev in user_of:
+            raise DatasetError(
+                f"{file}: {columns.EV_ID} is {part.ev}, the car of {user_of[part.ev]}; allowed: one car per charger"
+            )
+        user_of[part.ev] = name
+        chargers.append(_charger(name, nodes.child(name, "attributes"), cars.child(part.ev, "battery", "attributes")))
+        parts.append(part)
+    unused = sorted(known - set(user_of))
+    if unused:
+        raise root.error("electric_vehicles_def", f"only cars that a charger's file names, which {unused[0]} is not")
+    return tuple(chargers), _joined(parts)
+
+
+def _charger(name: str, attributes: SchemaNode, car: SchemaNode) -> Charger:
+    numbers = {field: attributes.number(key, limits) for key, (field, limits) in columns.CHARGER_ATTRIBUTES.items()}
+    return Charger(name=name, ev=_battery(car), **numbers)
+
+
+def _battery(attributes: SchemaNode) -> Battery:
+    numbers = {field: attributes.number(key, limits) for key, (field, limits) in columns.BATTERY_ATTRIBUTES.items()}
+    curves: dict[str, Curve] = {key: attributes.curve(key, limits) for key, limits in columns.CURVE_ATTRIBUTES.items()}
+    return Battery(
+        **numbers,
+        power_efficiency_curve=curves["power_efficiency_curve"],
+        capacity_power_curve=curves["capacity_power_curve"],
+    )
+
+
+def _joined(parts: list[ChargerSessions]) -> Sessions:
+    counts = [len(part.arrival_step) for part in parts]
+    return Sessions(
+        charger=np.repeat(np.arange(len(parts), dtype=np.int64), counts),
+        arrival_step=np.concatenate([part.arrival_step for part in parts], dtype=np.int64),
+        departure_step=np.concatenate([part.departure_step for part in parts], dtype=np.int64),
+        arrival_soc=np.concatenate([part.arrival_soc for part in parts]),
+        required_soc=np.concatenate([part.required_soc for part in parts]),
+    )
