@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from iquitos_citylearn.site.model import FloatArray, Site
 
 
@@ -98,3 +100,27 @@ def check_window(site: Site, start_step: int, end_step: int, bess_soc: float | N
         fading.append("bess")
     if fading:
         raise ValueError(f"start_step is {start_step}: the battery of {fading[0]} fades, so the year starts at 0")
+
+
+def check_action(site: Site, step: int, end_step: int, charger_action: FloatArray, bess_action: float) -> None:
+    """Refuse an action that cannot be run.
+
+    Raises
+    ------
+    RuntimeError
+        When the run is over.
+    ValueError
+        When an action has the wrong shape, is out of its range, or is meant for a battery that no agent dispatches.
+    """
+    if step >= end_step:
+        raise RuntimeError(f"the run is over at step {end_step}: reset first")
+    if charger_action.shape != (site.n_chargers,):
+        raise ValueError(f"charger_action has shape {charger_action.shape}; it must be ({site.n_chargers},)")
+    inside = (charger_action >= 0.0) & (charger_action <= 1.0)
+    if not inside.all():
+        charger = int(np.argmin(inside))
+        name = site.chargers[charger].name
+        raise ValueError(f"step {step}: the action of {name} is {charger_action[charger]}, outside 0 to 1")
+    lowest, highest = (-1.0, 1.0) if site.bess is not None and not site.bess_automatic else (0.0, 0.0)
+    if not lowest <= bess_action <= highest:
+        raise ValueError(f"step {step}: bess_action is {bess_action}, outside {lowest:g} to {highest:g}")
