@@ -210,11 +210,12 @@ def _battery(attributes: SchemaNode) -> Battery:
 
 
 def _joined(parts: list[ChargerSessions]) -> Sessions:
+    no_steps, no_soc = np.zeros(0, dtype=np.int64), np.zeros(0)
     counts = [len(part.arrival_step) for part in parts]
     return Sessions(
         charger=np.repeat(np.arange(len(parts), dtype=np.int64), counts),
-        arrival_step=np.concatenate([part.arrival_step for part in parts], dtype=np.int64),
-        departure_step=np.concatenate([part.departure_step for part in parts], dtype=np.int64),
-        arrival_soc=np.concatenate([part.arrival_soc for part in parts]),
-        required_soc=np.concatenate([part.required_soc for part in parts]),
+        arrival_step=np.concatenate([no_steps, *(part.arrival_step for part in parts)]),
+        departure_step=np.concatenate([no_steps, *(part.departure_step for part in parts)]),
+        arrival_soc=np.concatenate([no_soc, *(part.arrival_soc for part in parts)]),
+        required_soc=np.concatenate([no_soc, *(part.required_soc for part in parts)]),
     )
