@@ -39,7 +39,8 @@ lint: $(READY) ## Check style and types
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
-lock: $(READY) ## Compile the locks from base.in, numerics.yaml and overrides.txt (UPGRADE=1: newest versions)
+lock: ## Compile the locks from base.in, numerics.yaml and overrides.txt (UPGRADE=1: newest versions)
+	@[ -e $(READY) ] || $(MAKE) setup # an older set-up will do: the next command installs the new lock
 	$(PY) requirements/lock.py $(if $(UPGRADE),--upgrade)
 
 deps: $(READY) ## Write the modules and versions that each stage uses into dvc.yaml

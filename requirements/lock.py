@@ -46,6 +46,8 @@ def split(full_lock: str) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-    base_lock, torch_lock = split(compile_full_lock(upgrade="--upgrade" in sys.argv[1:]))
-    BASE_LOCK.write_text(base_lock, encoding="utf-8")
-    TORCH_LOCK.write_text(torch_lock, encoding="utf-8")
+    locks = split(compile_full_lock(upgrade="--upgrade" in sys.argv[1:]))
+    for path, content in zip((BASE_LOCK, TORCH_LOCK), locks, strict=True):
+        # A lock that stays the same is not touched: a newer one makes `make` install again.
+        if not path.exists() or path.read_text(encoding="utf-8") != content:
+            path.write_text(content, encoding="utf-8")
