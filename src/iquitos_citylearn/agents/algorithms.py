@@ -1,6 +1,7 @@
 """The three algorithms by name: how a model is made, written and read. Nothing else names one of them."""
 
 import io
+import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -102,8 +103,22 @@ def write_model(path: Path, model: BaseAlgorithm) -> None:
         for name in sorted(set(source.namelist()) - {SYSTEM_INFO}):
             entry = zipfile.ZipInfo(name, FIXED_DATE)
             entry.compress_type = zipfile.ZIP_DEFLATED
-            target.writestr(entry, source.read(name))
+            content = source.read(name)
+            target.writestr(entry, _without_addresses(content) if name == "data" else content)
     write_bytes(path, packed.getvalue())
+
+
+def _without_addresses(data: bytes) -> bytes:
+    """Drop what Stable-Baselines3 adds to pickled objects for human readers: it holds addresses of this process."""
+    kept = {
+        name: {key: value[key] for key in (":type:", ":serialized:")} if _is_pickled(value) else value
+        for name, value in json.loads(data).items()
+    }
+    return json.dumps(kept, indent=1).encode("ascii")
+
+
+def _is_pickled(value: object) -> bool:
+    return isinstance(value, dict) and ":serialized:" in value
 
 
 def read_model(agent: str, path: Path) -> BaseAlgorithm:

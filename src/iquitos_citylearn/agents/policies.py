@@ -74,7 +74,7 @@ class PerChargerPolicy(ActorCriticPolicy):
             SharedActor(rows, self.width, self.gain, self.bound), SharedValue(rows, self.width)
         )
         self.action_net = nn.Identity()
-        self.value_net = nn.Identity()
+        self.value_net = nn.Identity()  # type: ignore[assignment]
         self.log_std = nn.Parameter(torch.full((rows.n_chargers,), self.log_std_init), requires_grad=self.learn_std)
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
         self.optimizer = self.optimizer_class(trained, lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]  # every torch optimiser takes lr

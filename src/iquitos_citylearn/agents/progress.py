@@ -47,7 +47,7 @@ class ProgressCallback(BaseCallback):
         self._started_at, self._started_from = time.monotonic(), self.model.num_timesteps
 
     def _on_step(self) -> bool:
-        terms = self.training_env.terms
+        terms = self.training_env.outputs.terms
         self._sums += terms.sum(axis=0)
         self._n_summed += len(terms)
         if self._n_summed >= self.every:

@@ -1,5 +1,7 @@
 """A batch of environments, stepped by an hour in one compiled call."""
 
+from typing import NamedTuple
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -7,63 +9,82 @@ from numpy.typing import NDArray
 from iquitos_citylearn.env.action import write_charger_actions
 from iquitos_citylearn.env.observation import write_observation
 from iquitos_citylearn.env.physics import State, advance_env, apply_actions_env, reset_env
-from iquitos_citylearn.env.reward import write_reward_terms
-from iquitos_citylearn.env.setting import Setting
+from iquitos_citylearn.env.reward import N_TERMS, write_reward_terms
+from iquitos_citylearn.env.setting import Setting, make_spaces
 from iquitos_citylearn.site.model import FloatArray
 
 
-@numba.njit(cache=True)
-def reset_and_observe(setting: Setting, state: State, e: int, year: int, observation: NDArray[np.float32]) -> None:
-    """Put environment e at the start of a year and write what it sees."""
-    reset_env(setting.equipment, setting.years, state, e, year)
-    write_observation(
-        observation[e],
-        setting.equipment,
-        setting.years,
-        setting.tables,
-        setting.horizons,
-        year,
-        0,
-        state.ev_soc[e],
-        state.bess_soc[e],
+class Outputs(NamedTuple):
+    """What a step of E environments leaves behind, besides their state.
+
+    Attributes
+    ----------
+    observation : ndarray of float32, shape (E, n_observations)
+        What is seen after the step.
+    reward : ndarray, shape (E,)
+        Rewards of the step.
+    terms : ndarray, shape (E, 5)
+        Their weighted terms.
+    charger_action : ndarray, shape (E, n_chargers)
+        The actions as CityLearn takes them.
+    ev_soc_before, ev_soc_after : ndarray, shape (E, n_chargers)
+        SOC of the connected cars before and after the action, 0 where none.
+    bess_soc_after : ndarray, shape (E,)
+        SOC of the stationary battery after the action.
+    """
+
+    observation: NDArray[np.float32]
+    reward: FloatArray
+    terms: FloatArray
+    charger_action: FloatArray
+    ev_soc_before: FloatArray
+    ev_soc_after: FloatArray
+    bess_soc_after: FloatArray
+
+
+def make_outputs(setting: Setting, n_envs: int) -> Outputs:
+    """Return outputs to be filled."""
+    observation_space, action_space = make_spaces(setting)
+    per_charger = (n_envs, action_space.shape[0])
+    return Outputs(
+        observation=np.zeros((n_envs, observation_space.shape[0]), dtype=np.float32),
+        reward=np.zeros(n_envs),
+        terms=np.zeros((n_envs, N_TERMS)),
+        charger_action=np.zeros(per_charger),
+        ev_soc_before=np.zeros(per_charger),
+        ev_soc_after=np.zeros(per_charger),
+        bess_soc_after=np.zeros(n_envs),
     )
 
 
 @numba.njit(cache=True)
-def step_batch(
-    setting: Setting,
-    state: State,
-    actions: FloatArray,
-    charger_action: FloatArray,
-    ev_soc_before: FloatArray,
-    observation: NDArray[np.float32],
-    reward: FloatArray,
-    terms: FloatArray,
-) -> None:
-    """Step every environment by an hour.
+def reset_and_observe(setting: Setting, state: State, outputs: Outputs, e: int, year: int) -> None:
+    """Put environment e at the start of a year and write what it sees."""
+    reset_env(setting.equipment, setting.years, state, e, year)
+    _observe(setting, state, outputs, e)
+
+
+@numba.njit(cache=True)
+def step_batch(setting: Setting, state: State, outputs: Outputs, actions: FloatArray) -> None:
+    """Step every environment by an hour and fill the outputs.
 
     Parameters
     ----------
-    actions : ndarray, shape (n_envs, n_chargers)
+    actions : ndarray of float64, shape (n_envs, n_chargers)
         Agents' actions in [-1, 1].
-    charger_action, ev_soc_before : ndarray of float64, shape (n_envs, n_chargers)
-        Filled with what CityLearn would take, and with the SOCs it found.
-    observation : ndarray of float32, shape (n_envs, n_observations)
-        Filled with what is seen after the step.
-    reward : ndarray of float64, shape (n_envs,)
-        Filled with the rewards.
-    terms : ndarray of float64, shape (n_envs, 5)
-        Filled with the weighted terms.
     """
     equipment, years = setting.equipment, setting.years
     for e in range(actions.shape[0]):
         y, t = state.year[e], state.time_step[e]
         bess_soc = state.bess_soc[e]
-        ev_soc_before[e] = state.ev_soc[e]
-        write_charger_actions(charger_action[e], equipment, years, setting.mapping, y, t, ev_soc_before[e], actions[e])
-        apply_actions_env(equipment, years, state, e, charger_action[e], 0.0)
-        reward[e] = write_reward_terms(
-            terms[e],
+        before, after, charger_action = outputs.ev_soc_before[e], outputs.ev_soc_after[e], outputs.charger_action[e]
+        before[:] = state.ev_soc[e]
+        write_charger_actions(charger_action, equipment, years, setting.mapping, y, t, before, actions[e])
+        apply_actions_env(equipment, years, state, e, charger_action, 0.0)
+        after[:] = state.ev_soc[e]
+        outputs.bess_soc_after[e] = state.bess_soc[e]
+        outputs.reward[e] = write_reward_terms(
+            outputs.terms[e],
             equipment,
             years,
             setting.tables,
@@ -72,18 +93,23 @@ def step_batch(
             t,
             state.net_kwh[e],
             state.bess_soc[e] - bess_soc,
-            ev_soc_before[e],
-            state.ev_soc[e],
+            before,
+            after,
         )
         advance_env(equipment, years, state, e)
-        write_observation(
-            observation[e],
-            equipment,
-            years,
-            setting.tables,
-            setting.horizons,
-            y,
-            state.time_step[e],
-            state.ev_soc[e],
-            state.bess_soc[e],
-        )
+        _observe(setting, state, outputs, e)
+
+
+@numba.njit(cache=True)
+def _observe(setting: Setting, state: State, outputs: Outputs, e: int) -> None:
+    write_observation(
+        outputs.observation[e],
+        setting.equipment,
+        setting.years,
+        setting.tables,
+        setting.horizons,
+        state.year[e],
+        state.time_step[e],
+        state.ev_soc[e],
+        state.bess_soc[e],
+    )

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
-from iquitos_citylearn.env.batch import reset_and_observe, step_batch
+from iquitos_citylearn.env.batch import make_outputs, reset_and_observe, step_batch
 from iquitos_citylearn.env.physics import make_state
-from iquitos_citylearn.env.reward import N_TERMS
 from iquitos_citylearn.env.setting import Setting, make_spaces
 
 
@@ -35,18 +34,14 @@ class ChargingVecEnv(VecEnv):
         n_chargers = setting.years.session_of.shape[2]
         self.rng = np.random.default_rng(seed)
         self.state = make_state(n_envs, n_chargers)
-        self.charger_action = np.zeros((n_envs, n_chargers))
-        self.terms = np.zeros((n_envs, N_TERMS))
-        self._ev_soc_before = np.zeros((n_envs, n_chargers))
-        self._reward = np.zeros(n_envs)
-        self._observation = np.zeros((n_envs, *observation_space.shape), dtype=np.float32)
+        self.outputs = make_outputs(setting, n_envs)
         self._actions = np.zeros((n_envs, n_chargers))
 
     def reset(self) -> VecEnvObs:
         """Start a newly drawn year in every environment."""
         for e in range(self.num_envs):
             self._start_year(e)
-        return self._observation.copy()
+        return self.outputs.observation.copy()
 
     def step_async(self, actions: NDArray[np.float32]) -> None:
         """Take the actions of the next step."""
@@ -54,22 +49,13 @@ class ChargingVecEnv(VecEnv):
 
     def step_wait(self) -> VecEnvStepReturn:
         """Step all environments; a finished year is followed by a new one, as Stable-Baselines3 expects."""
-        step_batch(
-            self.setting,
-            self.state,
-            self._actions,
-            self.charger_action,
-            self._ev_soc_before,
-            self._observation,
-            self._reward,
-            self.terms,
-        )
+        step_batch(self.setting, self.state, self.outputs, self._actions)
         done = self.state.time_step >= self.setting.years.load_kwh.shape[1]
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for e in np.flatnonzero(done):
-            infos[e] = {"terminal_observation": self._observation[e].copy(), "TimeLimit.truncated": True}
+            infos[e] = {"terminal_observation": self.outputs.observation[e].copy(), "TimeLimit.truncated": True}
             self._start_year(int(e))
-        return self._observation.copy(), self._reward.astype(np.float32), done, infos
+        return self.outputs.observation.copy(), self.outputs.reward.astype(np.float32), done, infos
 
     def close(self) -> None:
         """Release nothing: there are no processes or files."""
@@ -107,4 +93,4 @@ class ChargingVecEnv(VecEnv):
 
     def _start_year(self, e: int) -> None:
         year = int(self.rng.integers(self.setting.years.load_kwh.shape[0]))
-        reset_and_observe(self.setting, self.state, e, year, self._observation)
+        reset_and_observe(self.setting, self.state, self.outputs, e, year)

@@ -1,0 +1,46 @@
+"""What a run was made with: versions, torch build, processor. Recorded beside the results, never inside them."""
+
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from threadpoolctl import threadpool_info
+
+DECIDING_PACKAGES = (
+    "citylearn",
+    "gymnasium",
+    "highspy",
+    "llvmlite",
+    "numba",
+    "numpy",
+    "pandas",
+    "pvlib",
+    "pyarrow",
+    "scikit-learn",
+    "scipy",
+    "stable-baselines3",
+    "torch",
+)
+CPU_INFO = Path("/proc/cpuinfo")
+
+
+def describe_environment() -> dict[str, object]:
+    """Return versions of the packages that decide results, torch's build, and the processor."""
+    return {
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in DECIDING_PACKAGES},
+        "torch_cuda": torch.version.cuda or "none",
+        "torch_cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "blas": sorted({f"{library['internal_api']} {library['version']}" for library in threadpool_info()}),
+        "machine": platform.machine(),
+        "cpu": _cpu_model(),
+    }
+
+
+def _cpu_model() -> str:
+    if CPU_INFO.is_file():
+        for line in CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"

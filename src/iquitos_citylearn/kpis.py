@@ -1,0 +1,135 @@
+"""Key figures of a year, all from the simulated state."""
+
+from dataclasses import dataclass
+from math import fsum
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from iquitos_citylearn.env.reward import TERMS
+from iquitos_citylearn.env.setting import Setting
+from iquitos_citylearn.rollout import Rollout
+from iquitos_citylearn.site.model import FloatArray, Site
+
+SERVICE_TOLERANCE_SOC = 0.01
+"""A session is served when it leaves within this of what it needed, or of all that was feasible."""
+
+SUMMED = (
+    "grid_import_kwh",
+    "grid_export_kwh",
+    "ev_charging_kwh",
+    "building_load_kwh",
+    "pv_generation_kwh",
+    "co2_kg",
+    "cost_usd",
+)
+"""Key figures that are sums of the column of the same name."""
+
+
+def make_timeseries(rollout: Rollout, setting: Setting, site: Site, calendar_year: int) -> pd.DataFrame:
+    """Return the hourly series of a year.
+
+    Parameters
+    ----------
+    rollout : Rollout
+        What happened.
+    setting : Setting
+        With the site as its only year.
+    site : Site
+        The site.
+    calendar_year : int
+        The year that row 0 starts.
+
+    Returns
+    -------
+    DataFrame, one row per step
+        `timestamp`, energies [kWh], `bess_soc`, `co2_kg`, `cost_usd`, the weighted reward terms and their sum.
+        Energies of the battery are on the site's side.
+    """
+    years = setting.years
+    grid_import = np.maximum(rollout.net_kwh, 0.0)
+    table = {
+        "timestamp": pd.date_range(f"{calendar_year}-01-01", periods=site.n_steps, freq="h").strftime("%Y-%m-%d %H:%M"),
+        "building_load_kwh": years.load_kwh[0],
+        "pv_generation_kwh": years.pv_kwh[0],
+        "ev_charging_kwh": rollout.charger_kwh.sum(axis=1),
+        "bess_charge_kwh": np.maximum(rollout.bess_kwh, 0.0),
+        "bess_discharge_kwh": np.maximum(-rollout.bess_kwh, 0.0),
+        "bess_soc": rollout.bess_soc,
+        "net_grid_kwh": rollout.net_kwh,
+        "grid_import_kwh": grid_import,
+        "grid_export_kwh": np.maximum(-rollout.net_kwh, 0.0),
+        "co2_kg": grid_import * years.carbon_kg_per_kwh[0],
+        "cost_usd": grid_import * years.price_usd_per_kwh[0],
+    }
+    rewards = {f"reward_{term}": rollout.reward_terms[:, index] for index, term in enumerate(TERMS)}
+    return pd.DataFrame(table | rewards | {"reward_total": rollout.reward_terms.sum(axis=1)})
+
+
+@dataclass(frozen=True)
+class SessionOutcomes:
+    """How every session ended; arrays of shape (n_sessions,).
+
+    Attributes
+    ----------
+    departure_soc : ndarray
+        SOC in which the car left.
+    shortfall_soc : ndarray
+        What it lacked to min(required, what charging at full power from arrival reaches), 0 at least.
+    unmet_kwh, overdelivered_kwh : ndarray
+        The shortfall, and the energy beyond max(required, arrival SOC), on the site's side [kWh].
+    """
+
+    departure_soc: FloatArray
+    shortfall_soc: FloatArray
+    unmet_kwh: FloatArray
+    overdelivered_kwh: FloatArray
+
+
+def session_outcomes(rollout: Rollout, setting: Setting, site: Site) -> SessionOutcomes:
+    """Return how every session of the year ended."""
+    sessions, years = site.sessions, setting.years
+    departure_soc = rollout.ev_soc[sessions.departure_step - 1, sessions.charger]
+    n_sessions = len(sessions)
+    kwh_per_soc = (setting.equipment.ev_capacity_kwh / setting.equipment.charger_efficiency)[sessions.charger]
+    required, arrival = years.session_required_soc[0, :n_sessions], years.session_arrival_soc[0, :n_sessions]
+    shortfall = np.maximum(setting.tables.target_soc[0, :n_sessions] - departure_soc, 0.0)
+    surplus = np.maximum(departure_soc - np.maximum(required, arrival), 0.0)
+    return SessionOutcomes(departure_soc, shortfall, shortfall * kwh_per_soc, surplus * kwh_per_soc)
+
+
+def key_figures(series: pd.DataFrame, outcomes: SessionOutcomes, evening: FloatArray) -> dict[str, Any]:
+    """Return the flat key figures of a year.
+
+    Parameters
+    ----------
+    series : DataFrame
+        From `make_timeseries`.
+    outcomes : SessionOutcomes
+        From `session_outcomes`.
+    evening : ndarray, shape (n_steps,)
+        1 in the evening-peak hours.
+
+    Returns
+    -------
+    dict
+        Energies [kWh], `co2_kg`, `cost_usd`, peaks [kW], `self_consumption` (share of PV not exported; null without
+        PV), `ev_sessions`, `ev_service` (share of sessions served; null without sessions), and `reward` by term.
+    """
+    figures: dict[str, Any] = {"n_steps": len(series)}
+    figures |= {name: fsum(series[name]) for name in SUMMED}
+    pv_kwh = figures["pv_generation_kwh"]
+    n_sessions = len(outcomes.departure_soc)
+    served = int((outcomes.shortfall_soc <= SERVICE_TOLERANCE_SOC).sum())
+    evening_import = series["grid_import_kwh"].to_numpy()[evening > 0]
+    return figures | {
+        "peak_import_kw": float(series["grid_import_kwh"].max()),
+        "evening_peak_import_kw": float(evening_import.max()) if len(evening_import) else 0.0,
+        "self_consumption": 1.0 - figures["grid_export_kwh"] / pv_kwh if pv_kwh > 0 else None,
+        "ev_sessions": n_sessions,
+        "ev_service": served / n_sessions if n_sessions else None,
+        "ev_unmet_kwh": fsum(outcomes.unmet_kwh),
+        "ev_overdelivered_kwh": fsum(outcomes.overdelivered_kwh),
+        "reward": {term: fsum(series[f"reward_{term}"]) for term in (*TERMS, "total")},
+    }

@@ -1,0 +1,102 @@
+"""One year of one policy on the twin, with everything that happened."""
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iquitos_citylearn.agents.rules import Policy
+from iquitos_citylearn.env.batch import make_outputs, reset_and_observe, step_batch
+from iquitos_citylearn.env.physics import make_state
+from iquitos_citylearn.env.reward import N_TERMS
+from iquitos_citylearn.env.setting import Setting, make_spaces
+from iquitos_citylearn.site.model import FloatArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """A year, step by step; T steps, n chargers.
+
+    Attributes
+    ----------
+    observation : ndarray of float32, shape (T, n_observations)
+        Before each action.
+    charger_action : ndarray, shape (T, n)
+        As CityLearn takes it, in [0, 1].
+    reward_terms : ndarray, shape (T, 5)
+        Weighted terms in the order of `env.reward.TERMS`; their sum is the reward.
+    net_kwh, bess_kwh, bess_soc : ndarray, shape (T,)
+        Net consumption and battery energy (site side, import and charging positive) [kWh]; SOC after the step.
+    charger_kwh, ev_soc : ndarray, shape (T, n)
+        Consumption of each charger [kWh]; SOC of connected cars after the step, 0 where none.
+    """
+
+    observation: NDArray[np.float32]
+    charger_action: FloatArray
+    reward_terms: FloatArray
+    net_kwh: FloatArray
+    bess_kwh: FloatArray
+    bess_soc: FloatArray
+    charger_kwh: FloatArray
+    ev_soc: FloatArray
+
+    @classmethod
+    def empty(cls, n_steps: int, n_observations: int, n_chargers: int) -> Self:
+        """Return a rollout to be filled."""
+        per_charger = (n_steps, n_chargers)
+        return cls(
+            observation=np.zeros((n_steps, n_observations), dtype=np.float32),
+            charger_action=np.zeros(per_charger),
+            reward_terms=np.zeros((n_steps, N_TERMS)),
+            net_kwh=np.zeros(n_steps),
+            bess_kwh=np.zeros(n_steps),
+            bess_soc=np.zeros(n_steps),
+            charger_kwh=np.zeros(per_charger),
+            ev_soc=np.zeros(per_charger),
+        )
+
+    def refuse_non_finite(self) -> None:
+        """Raise FloatingPointError with quantity and step if anything is NaN or infinite."""
+        for item in fields(self):
+            values = getattr(self, item.name)
+            bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+            if len(bad):
+                raise FloatingPointError(f"{item.name} is not finite at step {bad[0]}")
+
+
+def roll_out(policy: Policy, setting: Setting, year: int = 0) -> Rollout:
+    """Run a policy, deterministically, over one year of a setting.
+
+    Parameters
+    ----------
+    policy : Policy
+        A Stable-Baselines3 model or a rule.
+    setting : Setting
+        The years, with the action mapping of the policy.
+    year : int
+        Which of them.
+
+    Raises
+    ------
+    FloatingPointError
+        If an observation, action, reward or state is not finite; names quantity and step.
+    """
+    n_steps, n_chargers = setting.years.session_of.shape[1:]
+    observation_space, _ = make_spaces(setting)
+    rollout = Rollout.empty(n_steps, observation_space.shape[0], n_chargers)
+    state, outputs = make_state(1, n_chargers), make_outputs(setting, 1)
+    reset_and_observe(setting, state, outputs, 0, year)
+    for t in range(n_steps):
+        rollout.observation[t] = outputs.observation[0]
+        action, _ = policy.predict(outputs.observation, deterministic=True)
+        step_batch(setting, state, outputs, action.astype(np.float64))
+        rollout.charger_action[t] = outputs.charger_action[0]
+        rollout.reward_terms[t] = outputs.terms[0]
+        rollout.net_kwh[t] = state.net_kwh[0]
+        rollout.bess_kwh[t] = state.bess_kwh[0]
+        rollout.bess_soc[t] = outputs.bess_soc_after[0]
+        rollout.charger_kwh[t] = state.charger_kwh[0]
+        rollout.ev_soc[t] = outputs.ev_soc_after[0]
+    rollout.refuse_non_finite()
+    return rollout
