@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from iquitos_citylearn.agents.rules import Policy
 from iquitos_citylearn.artifacts import write_csv, write_json, write_through
 from iquitos_citylearn.env.observation import observation_names
-from iquitos_citylearn.env.replay import replay
+from iquitos_citylearn.env.replay import Trajectory, replay
 from iquitos_citylearn.env.reward import TERMS
 from iquitos_citylearn.env.setting import Setting, make_setting
 from iquitos_citylearn.kpis import key_figures, make_timeseries, session_outcomes
@@ -130,13 +130,8 @@ def certify(rollout: Rollout, year: HeadlineYear) -> dict[str, Any]:
         `n_steps` replayed, and the largest absolute deviation of net consumption, battery SOC, charger energies and
         car SOCs between CityLearn and the twin.
     """
-    replayed = replay(
-        year.schema,
-        year.site,
-        rollout.charger_action,
-        None,
-        (rollout.net_kwh, rollout.bess_soc, rollout.charger_kwh, rollout.ev_soc),
-    )
+    trajectory = Trajectory(rollout.net_kwh, rollout.bess_soc, rollout.charger_kwh, rollout.ev_soc)
+    replayed = replay(year.schema, year.site, rollout.charger_action, None, trajectory)
     return {"n_steps": replayed.n_steps, "max_abs_deviation": replayed.max_abs_deviation}
 
 
