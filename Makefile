@@ -22,11 +22,14 @@ setup: $(READY) ## Make .venv and install the locked dependencies and the packag
 
 repro: $(READY) ## Run the pipeline: whatever is stale, nothing else; nothing is pulled
 	$(PY) -m iquitos_citylearn.repro
+	@for agent in sac ppo a2c; do \
+	  [ -e metrics/simulations/trace_$$(echo $$agent | tr a-z A-Z).csv ] || .venv/bin/iquitos trace $$agent || exit; done
 
 smoke: $(READY) ## Run the same pipeline on small params in .smoke, for a first look
 	mkdir -p .smoke/data
 	ln -sfn ../src .smoke/src
 	ln -sfn ../requirements .smoke/requirements
+	ln -sfn ../../data/raw .smoke/data/raw
 	cp dvc.yaml .smoke/dvc.yaml
 	$(PY) -m iquitos_citylearn.overlay params.yaml params/smoke.yaml .smoke/params.yaml
 	cd .smoke && { [ -d .dvc ] || ../$(PY) -m dvc init --quiet --no-scm; } && ../$(PY) -m iquitos_citylearn.repro

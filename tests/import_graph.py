@@ -80,9 +80,9 @@ def stages(pipeline: dict) -> Iterator[tuple[str, dict]]:
         yield name, stage.get("do", stage)
 
 
-def entry_of(stage: dict) -> Path:
-    """Return the module that a stage's command hands over to: `iquitos build-dataset` to stages/build_dataset.py."""
-    return SOURCES / "stages" / f"{stage['cmd'].split()[1].replace('-', '_')}.py"
+def entry_of(name: str) -> Path:
+    """Return the module that a stage's command hands over to: one of the stage's name, for all trainings one."""
+    return SOURCES / "stages" / f"{'train' if name.startswith('train_') else name}.py"
 
 
 def is_module(dependency: str) -> bool:
@@ -96,10 +96,11 @@ def rewrite(path: Path) -> None:
     yaml.width = 120
     yaml.indent(mapping=2, sequence=4, offset=2)
     pipeline = yaml.load(path)
-    for _, stage in stages(pipeline):
-        modules = sorted(module.as_posix() for module in modules_used_by(entry_of(stage)))
+    for name, stage in stages(pipeline):
+        entry = entry_of(name)
+        modules = sorted(module.as_posix() for module in modules_used_by(entry))
         stage["deps"][:] = [dependency for dependency in stage["deps"] if not is_module(dependency)] + modules
-        next(item for item in stage["params"] if NUMERICS in item)[NUMERICS] = sorted(pins_used_by(entry_of(stage)))
+        next(item for item in stage["params"] if NUMERICS in item)[NUMERICS] = sorted(pins_used_by(entry))
     yaml.dump(pipeline, path)
 
 

@@ -47,13 +47,13 @@ def layer(module: Path) -> int:
 @pytest.mark.parametrize("name", STAGES)
 def test_stage_depends_on_the_modules_it_imports(name):
     declared = {dependency for dependency in STAGES[name]["deps"] if is_module(dependency)}
-    assert declared == {module.as_posix() for module in modules_used_by(entry_of(STAGES[name]))}, "run `make deps`"
+    assert declared == {module.as_posix() for module in modules_used_by(entry_of(name))}, "run `make deps`"
 
 
 @pytest.mark.parametrize("name", STAGES)
 def test_stage_names_the_versions_it_uses(name):
     declared = next(item[NUMERICS] for item in STAGES[name]["params"] if NUMERICS in item)
-    assert set(declared) == pins_used_by(entry_of(STAGES[name])), "run `make deps`"
+    assert set(declared) == pins_used_by(entry_of(name)), "run `make deps`"
 
 
 def test_every_pin_is_known_to_the_graph():
