@@ -1,0 +1,231 @@
+"""The certification: a year's actions replayed through CityLearn itself and compared with what the twin said."""
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from iquitos_citylearn.env.battery import rest_battery
+from iquitos_citylearn.env.citylearn import CityLearnSimulator
+from iquitos_citylearn.env.physics import make_equipment
+from iquitos_citylearn.site.model import FloatArray, Site
+
+N_PARTS = 8
+FIRST_HOUR = 1
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+class Trajectory(NamedTuple):
+    """What a simulator said about a run; T steps.
+
+    Attributes
+    ----------
+    net_kwh, bess_soc : ndarray, shape (T,)
+        Net consumption, and the stationary battery's state of charge after the step (0 without one).
+    charger_kwh, ev_soc : ndarray, shape (T, n_chargers)
+        Consumption of the chargers, and the state of charge of the connected cars after the action (0 where none).
+    """
+
+    net_kwh: FloatArray
+    bess_soc: FloatArray
+    charger_kwh: FloatArray
+    ev_soc: FloatArray
+
+
+@dataclass(frozen=True)
+class Certification:
+    """Largest absolute deviations between CityLearn and a trajectory.
+
+    Attributes
+    ----------
+    n_steps : int
+        Steps replayed.
+    net_kwh, bess_soc, charger_kwh, ev_soc : float
+        Largest deviation of each.
+    handover_bess_soc : float
+        Largest deviation between the state of charge that a part of the replay ended in, in CityLearn, and the one
+        that the next part started from.
+    """
+
+    n_steps: int
+    net_kwh: float
+    bess_soc: float
+    charger_kwh: float
+    ev_soc: float
+    handover_bess_soc: float
+
+    @property
+    def max_abs_deviation(self) -> float:
+        """Return the largest of all deviations."""
+        return max(self.net_kwh, self.bess_soc, self.charger_kwh, self.ev_soc, self.handover_bess_soc)
+
+
+@dataclass(frozen=True)
+class _Part:
+    schema_path: Path
+    site: Site
+    start_step: int
+    end_step: int
+    bess_soc: float | None
+    charger_actions: FloatArray
+    bess_actions: FloatArray
+
+
+@dataclass(frozen=True)
+class _PartRun:
+    trajectory: Trajectory
+    end_bess_soc: float
+
+
+def replay(
+    schema_path: Path,
+    site: Site,
+    charger_actions: FloatArray,
+    bess_actions: FloatArray | None,
+    trajectory: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
+    n_processes: int = 2,
+    n_parts: int = N_PARTS,
+) -> Certification:
+    """Replay actions through every step of CityLearn and compare.
+
+    The year is cut at midnights at which no car is connected. A part starts from the state of charge of the
+    stationary battery that the trajectory has there; CityLearn's own state of charge at the end of the part before is
+    held against it. Batteries that fade carry more than that across a cut: such a year is replayed in one part.
+
+    Parameters
+    ----------
+    schema_path : Path
+        The data set's schema.
+    site : Site
+        The same site, as read from the data set.
+    charger_actions : ndarray, shape (T, n_chargers)
+        As the simulator took them.
+    bess_actions : ndarray, shape (T,), or None
+        None where the battery is on automatic dispatch, or missing.
+    trajectory : Trajectory
+        What the other simulator said: net consumption, battery SOC, charger energies, car SOCs.
+    n_processes : int
+        Processes; 1 replays in this one.
+    n_parts : int
+        Parts aimed at: several for each process, so that both end at the same time.
+
+    Returns
+    -------
+    Certification
+        The largest deviations, all 0 when the trajectory is CityLearn's.
+
+    Raises
+    ------
+    ValueError
+        When a shape is wrong.
+    RuntimeError
+        When a process died, CityLearn disagrees on who is connected, or a value is not a number.
+    """
+    said = Trajectory(*trajectory)
+    _check_shapes(site, charger_actions, bess_actions, said)
+    bounds = _bounds(site, n_parts)
+    starts = [None, *(_bess_soc_before(site, said, step) for step in bounds[1:-1])]
+    bess = np.zeros(site.n_steps) if bess_actions is None else bess_actions
+    parts = [
+        _Part(schema_path, site, first, last, soc, charger_actions[first:last], bess[first:last])
+        for (first, last), soc in zip(pairwise(bounds), starts, strict=True)
+    ]
+    runs = run_in_processes(_run_part, parts, min(n_processes, len(parts)))
+    handover = [abs(run.end_bess_soc - soc) for run, soc in zip(runs, starts[1:], strict=False) if soc is not None]
+    replayed = Trajectory(*(np.concatenate(series) for series in zip(*(run.trajectory for run in runs), strict=True)))
+    deviations = dict(zip(said._fields, map(_largest, said._fields, replayed, said), strict=True))
+    return Certification(n_steps=len(replayed.net_kwh), handover_bess_soc=max(handover, default=0.0), **deviations)
+
+
+def run_in_processes(function: Callable[[Task], Result], tasks: Sequence[Task], n_processes: int) -> list[Result]:
+    """Run a function on each task in fresh processes, in order; with 1 process, here.
+
+    Raises
+    ------
+    RuntimeError
+        When a process died.
+    """
+    if n_processes <= 1:
+        return [function(task) for task in tasks]
+    executor = ProcessPoolExecutor(n_processes, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        futures = [executor.submit(function, task) for task in tasks]
+        return [future.result() for future in futures]
+    except BrokenProcessPool as error:
+        raise RuntimeError(
+            f"one of {n_processes} processes died (killed, or out of memory); nothing was kept"
+        ) from error
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _run_part(part: _Part) -> _PartRun:
+    simulator = CityLearnSimulator(part.schema_path, part.site, part.start_step, part.end_step, part.bess_soc)
+    results = [
+        simulator.step(chargers, float(bess))
+        for chargers, bess in zip(part.charger_actions, part.bess_actions, strict=True)
+    ]
+    trajectory = Trajectory(
+        net_kwh=np.array([result.net_kwh for result in results]),
+        bess_soc=np.array([result.bess_soc for result in results]),
+        charger_kwh=np.stack([result.charger_kwh for result in results]),
+        ev_soc=np.stack([result.ev_soc for result in results]),
+    )
+    return _PartRun(trajectory, simulator.bess_soc)
+
+
+def _bounds(site: Site, n_parts: int) -> list[int]:
+    """Return the steps at which parts start, and the end: midnights without a car, about evenly spread."""
+    batteries = [charger.ev for charger in site.chargers] + ([] if site.bess is None else [site.bess])
+    if any(battery.capacity_loss_coefficient > 0.0 for battery in batteries):
+        return [0, site.n_steps]
+    crossed = np.zeros(site.n_steps + 1, dtype=np.int64)
+    np.add.at(crossed, site.sessions.arrival_step + 1, 1)
+    np.add.at(crossed, site.sessions.departure_step, -1)
+    free = (np.cumsum(crossed)[: site.n_steps] == 0) & (site.hour == FIRST_HOUR)
+    free[0] = False
+    cuts = np.flatnonzero(free)
+    if not len(cuts):
+        return [0, site.n_steps]
+    wanted = np.arange(1, n_parts) * site.n_steps / n_parts
+    nearest = cuts[np.abs(cuts[:, None] - wanted).argmin(axis=0)]
+    return [0, *np.unique(nearest).tolist(), site.n_steps]
+
+
+def _bess_soc_before(site: Site, trajectory: Trajectory, step: int) -> float | None:
+    if site.bess is None:
+        return None
+    return float(rest_battery(make_equipment(site).bess[0], float(trajectory.bess_soc[step - 1])))
+
+
+def _check_shapes(
+    site: Site, charger_actions: FloatArray, bess_actions: FloatArray | None, trajectory: Trajectory
+) -> None:
+    by_step, by_charger = (site.n_steps,), (site.n_steps, site.n_chargers)
+    shapes = {
+        "charger_actions": (charger_actions.shape, by_charger),
+        "bess_actions": (by_step if bess_actions is None else bess_actions.shape, by_step),
+        "net_kwh": (trajectory.net_kwh.shape, by_step),
+        "bess_soc": (trajectory.bess_soc.shape, by_step),
+        "charger_kwh": (trajectory.charger_kwh.shape, by_charger),
+        "ev_soc": (trajectory.ev_soc.shape, by_charger),
+    }
+    for name, (shape, expected) in shapes.items():
+        if shape != expected:
+            raise ValueError(f"{name} has shape {shape}; it must be {expected}")
+
+
+def _largest(name: str, series: FloatArray, other: FloatArray) -> float:
+    deviation = np.abs(series - other)
+    if not np.isfinite(deviation).all():
+        step = int(np.argwhere(~np.isfinite(deviation))[0][0])
+        raise RuntimeError(f"{name} is not a number in step {step}")
+    return float(deviation.max(initial=0.0))
