@@ -26,7 +26,7 @@ def write_overlaid(base: Path, overlay: Path, target: Path) -> None:
     write_bytes(target, yaml.safe_dump(merged, sort_keys=False).encode("utf-8"))
 
 
-def _merge(base: Any, overlay: Any, where: str) -> Any:  # noqa: ANN401 - YAML trees
+def _merge(base: Any, overlay: Any, where: str) -> Any:
     if not isinstance(base, dict):
         return overlay
     if not isinstance(overlay, dict):
