@@ -25,7 +25,7 @@ MAX_NIGHT_SHARE = 0.01
 MINUTES_PER_HOUR = 60
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_ISO_8601 = re.compile(r"(?P<local>\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2})?)(?P<offset>Z|[+-]\d{2}:?\d{2})?")
+_ISO_8601 = re.compile(r"(?P<local>\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2})?)(?P<offset>Z|[+-]\d{2}(:?\d{2})?)?")
 
 
 class MeasuredDataError(ValueError):
@@ -156,12 +156,14 @@ def _timestamps(path: Path, texts: "pd.Series[str]", utc_offset_hours: int) -> p
     if wrong.any():
         index = int(np.argmax(wrong))
         raise _fail(path, TIMESTAMP, index, f"{texts.iloc[index]!r} is no ISO 8601 time such as 2023-01-31 13:00")
-    offsets = parts["offset"].fillna("").str.replace(":", "").replace("Z", "+0000")
-    expected = f"{utc_offset_hours:+03d}00"
-    wrong = ~offsets.isin([expected, ""] if offsets.iloc[0] == "" else [expected]).to_numpy()
+    offsets = parts["offset"].fillna("").str.replace("Z", "+00").str.replace(":", "")
+    offsets = offsets.where(offsets.str.len() != 3, offsets + "00")
+    expected = f"{utc_offset_hours:+03d}00" if offsets.iloc[0] else ""
+    wrong = (offsets != expected).to_numpy()
     if wrong.any():
         index = int(np.argmax(wrong))
-        raise _fail(path, TIMESTAMP, index, f"{texts.iloc[index]!r} is not in the site's clock, UTC{expected}")
+        wanted = f"offset {expected}" if expected else "no offset, as row 2 has none"
+        raise _fail(path, TIMESTAMP, index, f"{texts.iloc[index]!r} is not in the site's clock: expected {wanted}")
     return pd.DatetimeIndex(times)
 
 
