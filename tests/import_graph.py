@@ -69,8 +69,11 @@ def packages_imported_by(module: Path) -> set[str]:
 
 
 def pins_used_by(entry: Path) -> set[str]:
-    """Return the pins of numerics.yaml that a file uses, directly or through others."""
-    packages = {package for module in modules_used_by(entry) for package in packages_imported_by(module)}
+    """Return the pins of numerics.yaml that a file uses, directly or through others; all if it asks for versions."""
+    modules = modules_used_by(entry)
+    if any("importlib.metadata" in imported_names(module) for module in modules):
+        return set().union(*PINS.values())
+    packages = {package for module in modules for package in packages_imported_by(module)}
     return {pin for package in packages & set(PINS) for pin in PINS[package]}
 
 
