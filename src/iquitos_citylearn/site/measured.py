@@ -58,7 +58,7 @@ def read_weather_csv(path: Path, location: Location, calendar: Calendar) -> Weat
     Notes
     -----
     Rows are mapped by position: a file of a leap year (8,760 rows that end on 30 December) has its dates one day
-    later than the simulated year from 29 February on. PVGIS's values hold at their stamps and are no hourly means;
+    behind the simulated year from 29 February on. PVGIS's values hold at their stamps and are no hourly means;
     each stands here for the hour that starts at its stamp. Global and diffuse irradiance are taken as they are and
     the beam follows from their difference at the middle of the hour, where the rest of the chain has the sun, so that
     the energy on the horizontal plane is kept; the file's own beam belongs to the sun at the stamp and is only
