@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from iquitos_citylearn.artifacts import write_bytes, write_csv, write_json
 from iquitos_citylearn.site import columns
-from iquitos_citylearn.site.dataset_schema import charger_file, ev_name, site_schema
+from iquitos_citylearn.site.dataset_schema import charger_file, ev_name, knows_irradiance, site_schema
 from iquitos_citylearn.site.model import FloatArray, IntArray, Sessions, Site, Weather
 
 CHARGER_HEADER = ",".join((*columns.CHARGER_COLUMNS, columns.CURRENT_SOC))
@@ -52,7 +52,8 @@ def write_dataset(site: Site, folder: Path, *, random_seed: int = 0) -> None:
 
     The predicted columns of weather and price are the series 6, 12 and 24 hours ahead; past the last row they go on
     with the first. The indoor temperature is that of the air outside: nothing is heated or cooled here. The global
-    irradiance, for which CityLearn has no column, stands in a file of its own that CityLearn does not read.
+    irradiance, for which CityLearn has no column, stands in a file of its own that CityLearn does not read; none is
+    written where it is not known (NaN throughout, as in a site read from a data set without it).
 
     Parameters
     ----------
@@ -72,7 +73,8 @@ def write_dataset(site: Site, folder: Path, *, random_seed: int = 0) -> None:
     _check_equipment(site)
     _check_sessions(site)
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in (folder / columns.SCHEMA_FILE, *sorted(folder.glob(columns.CHARGER_FILES))):
+    files = (columns.SCHEMA_FILE, columns.IRRADIANCE_FILE)
+    for stale in (*(folder / name for name in files), *folder.glob(columns.CHARGER_FILES)):
         stale.unlink(missing_ok=True)
     for name, table in _site_tables(site).items():
         write_csv(folder / name, table)
@@ -94,6 +96,7 @@ def _site_tables(site: Site) -> dict[str, pd.DataFrame]:
     }
     measured = {name: getattr(site.weather, field) for name, field in columns.WEATHER_FIELDS.items()}
     ahead = {key: value for name, series in measured.items() for key, value in _ahead(name, series).items()}
+    irradiance = {columns.GLOBAL_IRRADIANCE: site.weather.ghi_w_per_m2}
     return {
         columns.BUILDING_FILE: _table(building),
         columns.WEATHER_FILE: _table({**measured, **ahead}),
@@ -101,7 +104,7 @@ def _site_tables(site: Site) -> dict[str, pd.DataFrame]:
             {columns.PRICE: site.price_usd_per_kwh} | _ahead(columns.PRICE, site.price_usd_per_kwh)
         ),
         columns.CARBON_FILE: _table({columns.CARBON: site.carbon_kg_per_kwh}),
-        columns.IRRADIANCE_FILE: _table({columns.GLOBAL_IRRADIANCE: site.weather.ghi_w_per_m2}),
+        **({columns.IRRADIANCE_FILE: _table(irradiance)} if knows_irradiance(site) else {}),
     }
 
 
@@ -142,7 +145,8 @@ def _float32(values: FloatArray) -> FloatArray:
 
 
 def _check_series(site: Site) -> None:
-    owners = [(site, name) for name in (*CALENDAR_SERIES, *SERIES)] + [(site.weather, name) for name in WEATHER_SERIES]
+    weather_series = WEATHER_SERIES if knows_irradiance(site) else tuple(columns.WEATHER_FIELDS.values())
+    owners = [(site, name) for name in (*CALENDAR_SERIES, *SERIES)] + [(site.weather, name) for name in weather_series]
     for owner, name in owners:
         values = getattr(owner, name)
         if values.shape != (site.n_steps,):

@@ -7,13 +7,14 @@ import numpy as np
 from iquitos_citylearn.site import columns
 from iquitos_citylearn.site.columns import ANY, NOT_NEGATIVE
 from iquitos_citylearn.site.dataset import MIN_STEPS, DatasetError
-from iquitos_citylearn.site.dataset_schema import STEP_SECONDS
 from iquitos_citylearn.site.model import Battery, Charger, Curve, FloatArray, IntArray, Sessions, Site, Weather
+from iquitos_citylearn.site.schema_limits import refuse_unsupported
 from iquitos_citylearn.site.schema_node import SchemaNode, load_schema
 from iquitos_citylearn.site.session_reader import ChargerSessions, read_charger_file
 from iquitos_citylearn.site.table_reader import TableReader
 
 HOUR_AFTER = "the hour before plus 1, and 1 after 24: a row for every hour"
+DEVICES = ("pv", "electrical_storage", "power_outage")
 ABSOLUTE, PER_KW = "absolute", "per_kw"
 
 
@@ -38,6 +39,8 @@ def read_dataset(schema: Path) -> Site:
         model; with file, column and row (row 0 is the first one below the header), and what is allowed.
     """
     root = load_schema(schema)
+    _check_shape(root)
+    refuse_unsupported(root.content, schema)
     n_steps = _n_steps(root)
     building = _only_building(root)
     folder = _folder(root, schema)
@@ -63,11 +66,22 @@ def read_dataset(schema: Path) -> Site:
     )
 
 
+def _check_shape(root: SchemaNode) -> None:
+    """Raise DatasetError where something is no object that has to be one."""
+    buildings = root.child("buildings").children()
+    devices = [device for building in buildings for device in building.children(*DEVICES)]
+    chargers = [
+        charger for building in buildings for all_ in building.children("chargers") for charger in all_.children()
+    ]
+    cars = root.child("electric_vehicles_def").children()
+    for device in (*devices, *chargers, *(battery for car in cars for battery in car.children("battery"))):
+        device.children("attributes")
+
+
 def _n_steps(root: SchemaNode) -> int:
     """Return the number of rows, of which each takes one action."""
     n_steps = root.whole_number("simulation_end_time_step")
     root.require("simulation_start_time_step", 0)
-    root.require("seconds_per_time_step", STEP_SECONDS)
     root.require("terminal_observation_padding", value=True)
     if root.has("episode_time_steps"):
         root.require("episode_time_steps", n_steps + 1)
@@ -148,13 +162,12 @@ def _weather(root: SchemaNode, building: SchemaNode, folder: Path, n_steps: int)
 
 def _bess_automatic(root: SchemaNode, building: SchemaNode, *, has_bess: bool) -> bool:
     """Return whether the battery follows the rule; without a battery it makes no difference, and the answer is True."""
-    kind = building.text("type") if building.has("type") else columns.CITYLEARN_BUILDINGS[0]
-    automatic = kind == columns.AUTOMATIC_BESS_BUILDING
-    if not automatic and kind not in columns.CITYLEARN_BUILDINGS:
-        raise building.error("type", f"one of {[columns.AUTOMATIC_BESS_BUILDING, *columns.CITYLEARN_BUILDINGS]}")
+    automatic = building.has("type") and building.text("type") == columns.AUTOMATIC_BESS_BUILDING
     if automatic and not has_bess:
-        raise building.error("electrical_storage", f"a battery, for a building of the type {kind}")
+        raise building.error("electrical_storage", "a battery, for a building that dispatches one")
     dispatched = _agent_acts(root, building, "electrical_storage")
+    if dispatched and not has_bess:
+        raise building.error("electrical_storage", "a battery, or electrical_storage in inactive_actions")
     if has_bess and dispatched == automatic:
         whose = "in the list, as the battery follows the rule" if automatic else "not in the list, or nobody moves it"
         raise building.error("inactive_actions", f"electrical_storage {whose}")

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from iquitos_citylearn.site import columns
 from iquitos_citylearn.site.model import Battery, Charger, Curve, Site
 
@@ -60,12 +62,17 @@ def site_schema(site: Site, random_seed: int) -> dict[str, Any]:
         "random_episode_split": False,
         "seconds_per_time_step": STEP_SECONDS,
         "reward_function": {"type": "citylearn.reward_function.RewardFunction", "attributes": {}},
-        columns.GLOBAL_IRRADIANCE: columns.IRRADIANCE_FILE,
+        **({columns.GLOBAL_IRRADIANCE: columns.IRRADIANCE_FILE} if knows_irradiance(site) else {}),
         "observations": dict.fromkeys((*SITE_OBSERVATIONS, *CHARGER_OBSERVATIONS), shared),
         "actions": {"electrical_storage": {"active": True}, "electric_vehicle_storage": {"active": True}},
         "buildings": {columns.BUILDING_NAME: _building(site)},
         "electric_vehicles_def": {ev_name(index): _car(charger.ev) for index, charger in enumerate(site.chargers)},
     }
+
+
+def knows_irradiance(site: Site) -> bool:
+    """Return whether the site has a global irradiance: NaN throughout says that nobody knows it."""
+    return not np.isnan(site.weather.ghi_w_per_m2).all()
 
 
 def ev_name(charger_index: int) -> str:

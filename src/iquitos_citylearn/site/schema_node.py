@@ -51,6 +51,10 @@ class SchemaNode:
             node = SchemaNode(node.file, node._where(key), value)
         return node
 
+    def children(self, *keys: str) -> list["SchemaNode"]:
+        """Return the objects below this one, or those of `keys` that are there."""
+        return [self.child(key) for key in (keys or self.keys) if not keys or self.has(key)]
+
     def number(self, key: str, limits: Limits) -> float:
         """Return a number within limits."""
         value = self._get(key, str(limits))
