@@ -65,7 +65,7 @@ class Draws(_Section):
 
 
 class WeatherParams(_Section):
-    """Statistics of the weather generator, or a measured year."""
+    """Statistics of the weather generator."""
 
     monthly_ghi_kwh_per_m2: Monthly
     clearness_mean: Annotated[float, Field(gt=0.05, lt=0.8)]
@@ -74,7 +74,6 @@ class WeatherParams(_Section):
     temp_air_mean_c: Annotated[float, Field(ge=-30, le=50)]
     temp_air_min_c: Annotated[float, Field(ge=-50, le=50)]
     temp_air_max_c: Annotated[float, Field(ge=-30, le=60)]
-    weather_csv: str | None
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -94,6 +93,7 @@ class PvParams(_Section):
     temperature_coefficient_per_c: Annotated[float, Field(ge=-0.01, le=0)]
     dc_losses: Annotated[float, Field(ge=0, lt=1)]
     inverter_efficiency: Annotated[float, Field(gt=0, le=1)]
+    weather_csv: str | None
     generation_csv: str | None
 
 
@@ -147,6 +147,7 @@ class FleetParams(_Section):
     battery_kwh: Positive
     arrival_soc: Fraction
     required_soc: Fraction
+    sessions_per_charger_day: Positive
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -164,7 +165,10 @@ class ChargingParams(_Section):
     energy_requested_kwh_per_day: Positive
     staff_share: Fraction
     staff_stay_hours: Annotated[tuple[Count, Count], Field()]
+    staff_stay_mean_hours: Positive
     customer_stay_hours: Annotated[tuple[Count, Count], Field()]
+    customer_stay_mean_hours: Positive
+    arrival_weight_by_hour: Hourly
     arrival_soc_std: Annotated[float, Field(ge=0, le=0.3)]
     required_soc_std: Annotated[float, Field(ge=0, le=0.3)]
     fleets: Annotated[dict[str, FleetParams], Field(min_length=1)]
@@ -173,13 +177,28 @@ class ChargingParams(_Section):
     def _ordered(self) -> Self:
         if self.opening_hour >= self.closing_hour:
             raise ValueError(f"opening_hour is {self.opening_hour}, not before closing_hour {self.closing_hour}")
-        for name in ("staff_stay_hours", "customer_stay_hours"):
-            shortest, longest = getattr(self, name)
+        for who in ("staff", "customer"):
+            shortest, longest = getattr(self, f"{who}_stay_hours")
             if shortest > longest:
-                raise ValueError(f"{name} is [{shortest}, {longest}]: the shortest stay exceeds the longest")
+                raise ValueError(f"{who}_stay_hours is [{shortest}, {longest}]: the shortest stay exceeds the longest")
             if longest > self.closing_hour - self.opening_hour:
                 raise ValueError(
-                    f"{name} ends at {longest} h, longer than the {self.closing_hour - self.opening_hour} h open"
+                    f"{who}_stay_hours ends at {longest} h, longer than the "
+                    f"{self.closing_hour - self.opening_hour} h open"
+                )
+            mean = getattr(self, f"{who}_stay_mean_hours")
+            if not shortest <= mean <= longest:
+                raise ValueError(f"{who}_stay_mean_hours is {mean}, outside {who}_stay_hours [{shortest}, {longest}]")
+        return self
+
+    @model_validator(mode="after")
+    def _staff_find_a_charger(self) -> Self:
+        for name, fleet in self.fleets.items():
+            per_day = self.staff_share * fleet.sessions_per_charger_day
+            if per_day > 1:
+                raise ValueError(
+                    f"staff_share is {self.staff_share}; with fleets.{name}.sessions_per_charger_day "
+                    f"{fleet.sessions_per_charger_day} these are {per_day:.2f} staff a charger and day (at most 1)"
                 )
         return self
 
@@ -311,7 +330,7 @@ def load_params(path: Path) -> Params:
     return validate_params(read_yaml(path), source=str(path))
 
 
-def read_yaml(path: Path) -> Any:  # noqa: ANN401 - a YAML tree has no narrower type
+def read_yaml(path: Path) -> Any:
     """Read a YAML file; ParamsError if it can't be read or is not YAML."""
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -321,7 +340,7 @@ def read_yaml(path: Path) -> Any:  # noqa: ANN401 - a YAML tree has no narrower 
         raise ParamsError(f"{path}: is not YAML: {error}") from error
 
 
-def validate_params(content: Any, source: str) -> Params:  # noqa: ANN401 - a YAML tree has no narrower type
+def validate_params(content: Any, source: str) -> Params:
     """Validate what a params file holds; ParamsError with every problem, `source` in front."""
     try:
         return Params.model_validate(_sequences_as_tuples(content))
@@ -332,7 +351,7 @@ def validate_params(content: Any, source: str) -> Params:  # noqa: ANN401 - a YA
         ) from None
 
 
-def _sequences_as_tuples(node: Any) -> Any:  # noqa: ANN401 - a YAML tree has no narrower type
+def _sequences_as_tuples(node: Any) -> Any:
     if isinstance(node, dict):
         return {key: _sequences_as_tuples(value) for key, value in node.items()}
     if isinstance(node, list):
@@ -340,7 +359,7 @@ def _sequences_as_tuples(node: Any) -> Any:  # noqa: ANN401 - a YAML tree has no
     return node
 
 
-def _describe(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
+def _describe(problem: Any) -> str:
     field = ".".join(str(part) for part in problem["loc"]) or "the file"
     message = problem["msg"].removeprefix("Value error, ")
     if isinstance(problem["input"], dict | list | tuple) or problem["type"] == "missing":
