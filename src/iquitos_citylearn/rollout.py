@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iquitos_citylearn.agents.rules import Policy
+from iquitos_citylearn.env.action import check_agent_actions
 from iquitos_citylearn.env.batch import make_outputs, reset_and_observe, step_batch
 from iquitos_citylearn.env.physics import make_state
 from iquitos_citylearn.env.reward import N_TERMS
@@ -90,6 +91,7 @@ def roll_out(policy: Policy, setting: Setting, year: int = 0) -> Rollout:
     for t in range(n_steps):
         rollout.observation[t] = outputs.observation[0]
         action, _ = policy.predict(outputs.observation, deterministic=True)
+        check_agent_actions(action, n_chargers, state.time_step)
         step_batch(setting, state, outputs, action.astype(np.float64))
         rollout.charger_action[t] = outputs.charger_action[0]
         rollout.reward_terms[t] = outputs.terms[0]

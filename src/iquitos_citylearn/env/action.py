@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from iquitos_citylearn.env.observation import full_power_hours
 from iquitos_citylearn.env.physics import Equipment, Years
-from iquitos_citylearn.site.model import FloatArray
+from iquitos_citylearn.site.model import FloatArray, IntArray
 
 MAPPINGS = {"raw": 0, "need_limited": 1, "three_segment": 2}
 NEED_REACHED = 0.6
@@ -44,6 +44,30 @@ def mapping_code(name: str) -> int:
     if name not in MAPPINGS:
         raise ValueError(f"action_mapping is {name!r}; valid are {', '.join(MAPPINGS)}")
     return MAPPINGS[name]
+
+
+def check_agent_actions(actions: NDArray[np.float32] | FloatArray, n_chargers: int, steps: IntArray) -> None:
+    """Refuse actions that the compiled step would read past their end or take for waiting.
+
+    Parameters
+    ----------
+    actions : ndarray, shape (n_envs, n_chargers)
+        Agents' actions.
+    steps : ndarray of int64, shape (n_envs,)
+        The step that each environment is at.
+
+    Raises
+    ------
+    ValueError
+        If the shape is wrong.
+    FloatingPointError
+        If an action is NaN or infinite; names the step.
+    """
+    if actions.shape != (len(steps), n_chargers):
+        raise ValueError(f"action has shape {actions.shape}; it must be {(len(steps), n_chargers)}")
+    finite = np.isfinite(actions).all(axis=1)
+    if not finite.all():
+        raise FloatingPointError(f"action is not finite at step {steps[np.argmin(finite)]}")
 
 
 @numba.njit(cache=True, inline="always")

@@ -6,7 +6,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from iquitos_citylearn.env.action import write_charger_actions
+from iquitos_citylearn.env.action import check_agent_actions, write_charger_actions
 from iquitos_citylearn.env.observation import write_observation
 from iquitos_citylearn.env.reward import N_TERMS, TERMS, write_reward_terms
 from iquitos_citylearn.env.setting import Setting, make_spaces
@@ -48,9 +48,20 @@ class ChargingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return self._observation(), {}
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Charge for one hour."""
+        """Charge for one hour.
+
+        Raises
+        ------
+        RuntimeError
+            If the year is over.
+        ValueError, FloatingPointError
+            If the action has a wrong shape or is not finite.
+        """
         setting, simulator = self.setting, self.simulator
         t = simulator.time_step
+        if t >= simulator.site.n_steps:
+            raise RuntimeError(f"the year is over at step {t}: reset first")
+        check_agent_actions(np.asarray(action)[None], simulator.site.n_chargers, np.array([t]))
         ev_soc, bess_soc = simulator.ev_soc.copy(), simulator.bess_soc
         write_charger_actions(
             self._charger_action, setting.equipment, setting.years, setting.mapping, 0, t, ev_soc, action

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
+from iquitos_citylearn.env.action import check_agent_actions
 from iquitos_citylearn.env.batch import make_outputs, reset_and_observe, step_batch
 from iquitos_citylearn.env.physics import make_state
 from iquitos_citylearn.env.setting import Setting, make_spaces
@@ -27,6 +28,8 @@ class ChargingVecEnv(VecEnv):
         Decides which year each episode is.
     """
 
+    render_mode: str | None = None
+
     def __init__(self, setting: Setting, n_envs: int, seed: int) -> None:
         self.setting = setting
         observation_space, action_space = make_spaces(setting)
@@ -44,7 +47,8 @@ class ChargingVecEnv(VecEnv):
         return self.outputs.observation.copy()
 
     def step_async(self, actions: NDArray[np.float32]) -> None:
-        """Take the actions of the next step."""
+        """Take the actions of the next step; refuse those that are not finite or have another shape."""
+        check_agent_actions(np.asarray(actions), self._actions.shape[1], self.state.time_step)
         self._actions = np.asarray(actions, dtype=np.float64)
 
     def step_wait(self) -> VecEnvStepReturn:
