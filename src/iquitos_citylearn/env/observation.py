@@ -6,7 +6,7 @@ An observation has `n_site_features(forecast_hours)` site entries, then `CHARGER
 site entry                meaning at the decision of step t                                      range
 ========================  =====================================================================  ==========
 hour_sin, hour_cos        hour of the day that starts now, on the circle                         -1 .. 1
-price                     tariff of the hour that starts now, over the highest of the year       0 .. 1
+price                     tariff of the hour that starts now, over the year's highest |tariff|   -1 .. 1
 carbon_intensity          grid intensity metered in the hour before, over the year's highest     0 .. 1
 pv_last                   PV energy metered in the hour before, over the reference power         0 .. 1
 load_last                 mall load metered in the hour before, over the reference power         0 .. 1
@@ -82,7 +82,7 @@ def observation_names(forecast_hours: int, charger_names: list[str]) -> list[str
 def observation_low(forecast_hours: int, n_chargers: int) -> NDArray[np.float32]:
     """Return the lower bound of every entry, float32, shape (n_observations,)."""
     low = np.zeros(n_site_features(forecast_hours) + N_CHARGER_FEATURES * n_chargers, dtype=np.float32)
-    low[:2] = -1.0
+    low[:3] = -1.0
     return low
 
 

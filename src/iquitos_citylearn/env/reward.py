@@ -16,7 +16,7 @@ term                    value at step t, before its weight                      
 ======================  ==============================================================================  =======
 co2                     - carbon intensity_t / its mean x draw_t                                        kWh
 solar_self_consumption  shadow export_t - export_t: PV that charging kept from being given away         kWh
-cost                    - tariff_t / its mean x draw_t                                                  kWh
+cost                    - tariff_t / its mean absolute value x draw_t                                   kWh
 ev_satisfaction         - unmet_scale x unmet_t - overdelivery_scale x overdelivered_t                  kWh
 grid_stability          - draw_t in the evening-peak hours, else 0                                      kWh
 ======================  ==============================================================================  =======

@@ -37,9 +37,9 @@ class Tables(NamedTuple):
     target_soc : ndarray, shape (Y, S)
         min(required SOC, what charging at full power from arrival reaches).
     price_scale, carbon_scale : ndarray, shape (Y,)
-        1 / highest of the year (0 where that is 0).
+        1 / highest absolute value of the year (0 where that is 0).
     price_per_mean, carbon_per_mean : ndarray, shape (Y,)
-        1 / mean of the year (0 where that is 0).
+        1 / mean absolute value of the year (0 where that is 0).
     reference_power_kw, total_charger_rating_kw : float
         Scales of the observation [kW].
     bess_capacity_kwh, bess_discharge_efficiency : float
@@ -103,9 +103,9 @@ def make_tables(
         shadow_export_kwh=np.maximum(-shadow_net, 0.0),
         shadow_bess_soc_change=np.stack([change for _, change, _ in shadow]),
         target_soc=np.minimum(years.session_required_soc, np.stack([departure for _, _, departure in full])),
-        price_scale=_inverse(years.price_usd_per_kwh.max(axis=1)),
+        price_scale=_inverse(np.abs(years.price_usd_per_kwh).max(axis=1)),
         carbon_scale=_inverse(years.carbon_kg_per_kwh.max(axis=1)),
-        price_per_mean=_inverse(years.price_usd_per_kwh.mean(axis=1)),
+        price_per_mean=_inverse(np.abs(years.price_usd_per_kwh).mean(axis=1)),
         carbon_per_mean=_inverse(years.carbon_kg_per_kwh.mean(axis=1)),
         reference_power_kw=max(float(sites[0].pv_rated_power_kwp), rating),
         total_charger_rating_kw=rating,
