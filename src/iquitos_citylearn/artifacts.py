@@ -1,5 +1,6 @@
 """Files that are either whole or not there: atomic writes, strict JSON, read back and verified."""
 
+import contextlib
 import hashlib
 import json
 import math
@@ -38,7 +39,8 @@ def write_bytes(path: Path, content: bytes) -> None:
     except OSError as error:
         raise ArtifactError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            temporary.unlink()
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

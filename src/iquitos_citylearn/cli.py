@@ -96,6 +96,6 @@ def main() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
         app()
-    except (ValueError, FileNotFoundError, RuntimeError, FloatingPointError) as error:
+    except (ValueError, OSError, RuntimeError, FloatingPointError) as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(1)

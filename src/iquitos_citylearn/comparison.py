@@ -44,6 +44,8 @@ def read_results(files: Iterable[Path]) -> dict[str, dict[str, Any]]:
             continue
         if content.get("status") != "complete":
             problems.append(f"{file}: status is {content.get('status')!r}, not 'complete'")
+        elif not content.get("runs"):
+            problems.append(f"{file}: has no runs")
         results[str(content.get("agent"))] = content
     if problems:
         raise ArtifactError("nothing was compared:\n  " + "\n  ".join(problems))
