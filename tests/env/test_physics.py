@@ -141,7 +141,7 @@ def test_automatic_battery_takes_surplus_and_covers_deficit():
     load, pv = np.full(24, 100.0), np.where(np.arange(24) < 12, 150.0, 0.0)
     twin = Twin(replace(site, bess=bess, load_kwh=load, pv_kwh=pv, sessions=nobody))
     results = [twin.step(np.zeros(1)) for _ in range(24)]
-    # (the SOC is a float32.) 500 kWh of room take the surplus of 50 kWh in 10 hours; then 2 hours export it.
+    # 500 kWh of room take the surplus of 50 kWh in 10 hours; then 2 hours export it. (The SOC is a float32.)
     assert [result.net_kwh for result in results[:12]] == pytest.approx([0.0] * 10 + [-50.0] * 2, abs=1e-3)
     # 1000 - 250 = 750 kWh cover 100 kWh in 7 hours and half of the eighth.
     assert [result.net_kwh for result in results[12:]] == pytest.approx([0.0] * 7 + [50.0] + [100.0] * 4, abs=1e-3)

@@ -3,6 +3,9 @@
 Bit-exact with CityLearn 3.0.2 (`env/citylearn.py` runs the same site there). Nothing is allocated in a kernel. The
 order within step t is CityLearn's: chargers, then the stationary battery, then the net consumption
 (`apply_actions_env`); then standing losses and arrivals of step t + 1 (`advance_env`).
+
+Kernels take the arrays out of their tuples once and hand functions numbers and records: handing on a tuple for each
+charger takes several times as long as the physics.
 """
 
 from iquitos_citylearn.env.arrays import Equipment, State, Years, make_equipment, make_state, make_years
@@ -47,19 +50,12 @@ def reset_env(equipment: Equipment, years: Years, state: State, e: int, year: in
 
 
 @compiled
-def _charge_car(equipment: Equipment, state: State, e: int, c: int, action: float) -> float:
-    """Charge the car at charger c and return the charger's consumption [kWh]."""
-    rating = equipment.max_charging_power_kw[c]
-    power = min(max(min(action, 1.0), 0.0) * rating, rating)
-    if not power > 0.0 or power < equipment.min_charging_power_kw[c]:
-        state.ev_soc[e, c] = idle_battery(equipment.ev[c], state.ev_soc[e, c])
+def _requested_kwh(action: float, rating_kw: float, min_power_kw: float, efficiency: float) -> float:
+    """Return what a charger asks its car to take in an hour [kWh]; CityLearn divides by the rating and back."""
+    power = min(max(min(action, 1.0), 0.0) * rating_kw, rating_kw)
+    if not power > 0.0 or power < min_power_kw:
         return 0.0
-    efficiency = equipment.charger_efficiency[c]
-    request = power / rating * rating * efficiency
-    soc, capacity, balance = charge_battery(equipment.ev[c], state.ev_soc[e, c], state.ev_capacity_kwh[e, c], request)
-    state.ev_soc[e, c] = soc
-    state.ev_capacity_kwh[e, c] = capacity
-    return to_single(balance / efficiency)
+    return power / rating_kw * rating_kw * efficiency
 
 
 @compiled
@@ -96,13 +92,23 @@ def apply_actions_env(
         Share of the stationary battery's power, clipped to -1 to 1; without effect on automatic dispatch.
     """
     year, step = state.year[e], state.time_step[e]
+    ev, efficiency, rating_kw = equipment.ev, equipment.charger_efficiency, equipment.max_charging_power_kw
+    min_power_kw, session_of = equipment.min_charging_power_kw, years.session_of
+    ev_soc, ev_capacity, charger_kwh = state.ev_soc, state.ev_capacity_kwh, state.charger_kwh
     total = 0.0
-    for c in range(state.charger_kwh.shape[1]):
-        consumption = 0.0
-        if years.session_of[year, step, c] >= 0:
-            consumption = _charge_car(equipment, state, e, c, charger_action[c])
-            total += consumption
-        state.charger_kwh[e, c] = consumption
+    for c in range(charger_kwh.shape[1]):
+        charger_kwh[e, c] = 0.0
+        if session_of[year, step, c] < 0:
+            continue
+        request = _requested_kwh(charger_action[c], rating_kw[c], min_power_kw[c], efficiency[c])
+        if request == 0.0:
+            ev_soc[e, c] = idle_battery(ev[c], ev_soc[e, c])
+            continue
+        soc, capacity, balance = charge_battery(ev[c], ev_soc[e, c], ev_capacity[e, c], request)
+        ev_soc[e, c] = soc
+        ev_capacity[e, c] = capacity
+        charger_kwh[e, c] = to_single(balance / efficiency[c])
+        total += charger_kwh[e, c]
     load, pv = years.load_kwh[year, step], years.pv_kwh[year, step]
     bess = 0.0
     if equipment.bess_present:
@@ -124,14 +130,15 @@ def advance_env(equipment: Equipment, years: Years, state: State, e: int) -> Non
         return
     if equipment.bess_present:
         state.bess_soc[e] = rest_battery(equipment.bess[0], state.bess_soc[e])
-    for c in range(state.ev_soc.shape[1]):
-        session = years.session_of[year, step, c]
+    ev, session_of, arrival_soc, ev_soc = equipment.ev, years.session_of, years.session_arrival_soc, state.ev_soc
+    for c in range(ev_soc.shape[1]):
+        session = session_of[year, step, c]
         if session < 0:
-            state.ev_soc[e, c] = 0.0
-        elif session != years.session_of[year, step - 1, c]:
-            state.ev_soc[e, c] = years.session_arrival_soc[year, session]
+            ev_soc[e, c] = 0.0
+        elif session != session_of[year, step - 1, c]:
+            ev_soc[e, c] = arrival_soc[year, session]
         else:
-            state.ev_soc[e, c] = rest_battery(equipment.ev[c], state.ev_soc[e, c])
+            ev_soc[e, c] = rest_battery(ev[c], ev_soc[e, c])
 
 
 @compiled
