@@ -1,5 +1,6 @@
 """The Gymnasium face: one year, one agent, over any simulator."""
 
+from dataclasses import asdict
 from typing import Any
 
 import gymnasium
@@ -26,7 +27,7 @@ class ChargingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     Notes
     -----
     The year ends by truncation: its end is no event of the site. `info` holds the reward terms, the charger actions
-    as CityLearn takes them, and the simulator's `StepResult`.
+    as CityLearn takes them, and the fields of the simulator's `StepResult`.
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own declaration
@@ -72,7 +73,7 @@ class ChargingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         info = {
             "terms": dict(zip(TERMS, self._terms.tolist(), strict=True)),
             "charger_action": self._charger_action.copy(),
-            "result": result,
+            "result": asdict(result),
         }
         return self._observation(), reward, False, truncated, info
 
