@@ -1,0 +1,60 @@
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from iquitos_citylearn.params import Params, load_params
+from iquitos_citylearn.site.dataset import write_dataset
+from iquitos_citylearn.site.dataset_reader import read_dataset
+from iquitos_citylearn.site.model import Site
+from iquitos_citylearn.site.storage import write_draw
+from tests.small import small_site, years_of
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Stored(NamedTuple):
+    """A site as a CityLearn data set on disk."""
+
+    schema: Path
+    site: Site
+
+
+@pytest.fixture(scope="session")
+def params() -> Params:
+    """The committed params."""
+    return load_params(ROOT / "params.yaml")
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory):
+    """A function that writes a site as a data set and reads it back."""
+
+    def write(site):
+        folder = tmp_path_factory.mktemp("dataset")
+        write_dataset(site, folder)
+        schema = folder / "schema.json"
+        return Stored(schema, read_dataset(schema))
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def stored(store) -> Stored:
+    """A site of 3 chargers and 72 steps with a battery on automatic dispatch, read from its data set."""
+    return store(small_site())
+
+
+@pytest.fixture(scope="session")
+def stored_without_bess(store) -> Stored:
+    """The same without a stationary battery."""
+    return store(small_site(bess="none"))
+
+
+@pytest.fixture(scope="session")
+def training_folder(tmp_path_factory, stored) -> Path:
+    """Four training years of the stored site in compact files."""
+    folder = tmp_path_factory.mktemp("training")
+    for year, site in enumerate(years_of(stored.site, 4), start=1):
+        write_draw(site, folder / str(year))
+    return folder
