@@ -21,8 +21,11 @@ CASCADE = ["train_sac", "evaluate@sac", "train_ppo", "evaluate@ppo", "train_a2c"
 
 TINY = """
 site:
-  calendar: {n_days: 3}
+  calendar: {n_days: 1}
   pv: {annual_energy_kwh: null}
+  charging:
+    energy_requested_kwh_per_day: 12
+    fleets: {moto: {n_chargers: 2}, mototaxi: {n_chargers: 2}}
 train:
   sac: {total_timesteps: 60, seeds: [0], kwargs: {learning_starts: 20, batch_size: 16}}
   ppo: {total_timesteps: 64, seeds: [0], kwargs: {n_steps: 32, batch_size: 16}}
@@ -124,7 +127,7 @@ def test_a_run_from_scratch_gives_the_same_bytes(project):
 
 
 def test_the_learning_rate_of_ppo_is_nobody_elses_business(project):
-    set_params(project, "train: {ppo: {kwargs: {learning_rate: 0.001}}}")
+    set_params(project, "train: {ppo: {kwargs: {learning_rate: 0.01}}}")
     status, ran, output = repro(project)
     assert status == 0, output
     assert ran == ["train_ppo", "evaluate@ppo", "compare"]
