@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,15 @@ class _SilentOps(BuildingOpsService):  # type: ignore[misc]
     def _record_charger_action_feedback(self, *_: Any) -> None: ...
 
     def _record_charger_post_apply_feedback(self, *_: Any) -> None: ...
+
+
+def _silence(building: Building) -> None:
+    """Leave out the record of actions, and look up the chargers' series once instead of at every access."""
+    building._ops_service = _SilentOps(building)
+    for charger in building.electric_vehicle_chargers:
+        series = charger.charger_simulation
+        names = [name.removeprefix("_") for name in vars(series)]
+        charger.charger_simulation = SimpleNamespace(**{name: getattr(series, name) for name in names})
 
 
 class CityLearnSimulator:
