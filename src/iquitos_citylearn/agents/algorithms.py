@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from stable_baselines3 import A2C, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
+from iquitos_citylearn.agents.per_charger import PerChargerRolloutBuffer
 from iquitos_citylearn.agents.policies import PerChargerPolicy, PerChargerSACPolicy
 from iquitos_citylearn.artifacts import write_bytes
 from iquitos_citylearn.params import AgentParams, EnvironmentParams
@@ -62,6 +64,11 @@ def resolve_device(agent: str, device: str) -> str:
     return "cuda" if torch.cuda.is_available() and agent not in FASTER_ON_CPU else "cpu"
 
 
+def takes_reward_per_charger(agent: str, params: AgentParams) -> bool:
+    """Return whether an agent learns from each charger's part of the reward."""
+    return params.policy == "per_charger" and issubclass(algorithm_class(agent), OnPolicyAlgorithm)
+
+
 def make_model(
     agent: str, params: AgentParams, environment: EnvironmentParams, training_env: VecEnv, seed: int
 ) -> BaseAlgorithm:
@@ -84,6 +91,8 @@ def make_model(
         }
         if chosen is SAC:
             policy_kwargs["action_mapping"] = params.action_mapping
+        if takes_reward_per_charger(agent, params):
+            kwargs["rollout_buffer_class"] = PerChargerRolloutBuffer
     device = resolve_device(agent, params.device)
     try:
         return chosen(policy, training_env, seed=seed, device=device, policy_kwargs=policy_kwargs, **kwargs)

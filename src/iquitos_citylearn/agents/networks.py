@@ -69,6 +69,10 @@ class ChargerRows(nn.Module):
         features = [needed, to_full, time_left, per_hour, needed_hours * per_hour, share, needed_logit(share)]
         return Rows(site, torch.stack(features, dim=1), batch, charger)
 
+    def connected(self, observation: torch.Tensor) -> torch.Tensor:
+        """Return 1 where a car is connected, else 0, shape (batch, n_chargers)."""
+        return observation[:, self.n_site_features :: N_CHARGER_FEATURES]
+
     def delivered_hours(self, rows: Rows, action: torch.Tensor, mapping: str) -> torch.Tensor:
         """Return the hours at full power that each row's action charges (the charging law of the car)."""
         share = mapped_share(mapping, 0.5 * (action + 1.0), rows.features[:, 5])
@@ -167,23 +171,22 @@ class SiteValue(nn.Module):
 
 
 class SharedValue(nn.Module):
-    """State value: the sum over cars of a shared network, plus a value of the site."""
+    """Value of every car, from its own part of the reward on."""
 
     def __init__(self, rows: ChargerRows, width: int) -> None:
         super().__init__()
         self.rows = rows
         self.car = SharedNet(N_ROW_FEATURES, rows.n_site_features, width, output_gain=0.01)
-        self.site = SiteValue(rows.n_site_features, width)
 
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
-        """Return the value, shape (batch, 1)."""
+        """Return the values, shape (batch, n_chargers); 0 at empty chargers."""
         rows = self.rows(observation)
-        per_car = self.car(rows.features, rows.site, rows.batch)
-        return torch.index_add(self.site(rows.site), 0, rows.batch, per_car).unsqueeze(1)
+        values = observation.new_zeros(len(observation), self.rows.n_chargers)
+        return values.index_put((rows.batch, rows.charger), self.car(rows.features, rows.site, rows.batch))
 
 
 class SharedQ(nn.Module):
-    """Action value: as `SharedValue`, with the action and what it leaves among a car's inputs.
+    """Action value: the sum over cars of a shared network, plus a value of the site (a value decomposition).
 
     The shortfall and the overshoot that the action leaves follow from the known charging law of the car; giving them
     to the critic is disclosed in the report.

@@ -4,7 +4,11 @@ from typing import Any
 
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.distributions import SquashedDiagGaussianDistribution
+from stable_baselines3.common.distributions import (
+    DiagGaussianDistribution,
+    Distribution,
+    SquashedDiagGaussianDistribution,
+)
 from stable_baselines3.common.policies import ActorCriticPolicy, BaseModel, BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from stable_baselines3.sac.policies import SACPolicy
@@ -39,7 +43,10 @@ class _ActorAndValue(nn.Module):
 
 
 class PerChargerPolicy(ActorCriticPolicy):
-    """Actor and critic shared over chargers, for PPO and A2C.
+    """Actor and critic shared over chargers, for PPO and A2C with `per_charger.PerChargerRolloutBuffer`.
+
+    Values and log probabilities are given per charger, so that Stable-Baselines3's losses, which work entry by entry,
+    weigh each charger's action with its own advantage.
 
     Parameters
     ----------
@@ -77,7 +84,32 @@ class PerChargerPolicy(ActorCriticPolicy):
         self.value_net = nn.Identity()  # type: ignore[assignment]
         self.log_std = nn.Parameter(torch.full((rows.n_chargers,), self.log_std_init), requires_grad=self.learn_std)
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        self.rows = rows
         self.optimizer = self.optimizer_class(trained, lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]  # every torch optimiser takes lr
+
+    def forward(
+        self,
+        obs: torch.Tensor,
+        deterministic: bool = False,  # noqa: FBT001, FBT002 - Stable-Baselines3's signature
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return actions, values and log probabilities, each of shape (batch, n_chargers)."""
+        distribution = self.get_distribution(obs)
+        actions = distribution.get_actions(deterministic=deterministic)
+        return actions, self.predict_values(obs), self._log_prob(distribution, obs, actions)
+
+    def evaluate_actions(
+        self, obs: PyTorchObs, actions: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Return values (batch, n_chargers), log probabilities (batch x n_chargers,) and entropies (batch,)."""
+        distribution = self.get_distribution(obs)
+        log_prob = self._log_prob(distribution, obs, actions).flatten()
+        return self.predict_values(obs), log_prob, distribution.entropy()
+
+    def _log_prob(self, distribution: Distribution, obs: PyTorchObs, actions: torch.Tensor) -> torch.Tensor:
+        if not isinstance(distribution, DiagGaussianDistribution) or not isinstance(obs, torch.Tensor):
+            raise TypeError(f"a Gaussian over tensors is needed, not {distribution} over {type(obs).__name__}")
+        log_prob: torch.Tensor = distribution.distribution.log_prob(actions)  # type: ignore[no-untyped-call]
+        return log_prob * self.rows.connected(obs)
 
 
 class PerChargerSACActor(BasePolicy):

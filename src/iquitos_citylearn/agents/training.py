@@ -15,7 +15,12 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.utils import set_random_seed
 
-from iquitos_citylearn.agents.algorithms import BFLOAT16_ON_CUDA, make_model, write_model
+from iquitos_citylearn.agents.algorithms import (
+    BFLOAT16_ON_CUDA,
+    make_model,
+    takes_reward_per_charger,
+    write_model,
+)
 from iquitos_citylearn.agents.progress import ProgressCallback
 from iquitos_citylearn.agents.progress_display import show_progress
 from iquitos_citylearn.artifacts import write_csv, write_json
@@ -74,7 +79,9 @@ def train_seed(
     """Train one seed, write its model, and return its learning curve and record."""
     agent_params = getattr(params.train, agent)
     make_deterministic(seed)
-    env = ChargingVecEnv(training_setting(agent, params, training_folder), agent_params.n_envs, seed)
+    setting = training_setting(agent, params, training_folder)
+    per_charger = takes_reward_per_charger(agent, agent_params)
+    env = ChargingVecEnv(setting, agent_params.n_envs, seed, reward_per_charger=per_charger)
     model = make_model(agent, agent_params, params.environment, env, seed)
     callback = ProgressCallback(seed, agent_params.total_timesteps, status_file)
     with _autocast(agent, model):

@@ -25,6 +25,8 @@ class Outputs(NamedTuple):
         Rewards of the step.
     terms : ndarray, shape (E, 5)
         Their weighted terms.
+    charger_reward : ndarray, shape (E, n_chargers)
+        Each charger's part of the reward.
     charger_action : ndarray, shape (E, n_chargers)
         The actions as CityLearn takes them.
     ev_soc_before, ev_soc_after : ndarray, shape (E, n_chargers)
@@ -36,6 +38,7 @@ class Outputs(NamedTuple):
     observation: NDArray[np.float32]
     reward: FloatArray
     terms: FloatArray
+    charger_reward: FloatArray
     charger_action: FloatArray
     ev_soc_before: FloatArray
     ev_soc_after: FloatArray
@@ -50,6 +53,7 @@ def make_outputs(setting: Setting, n_envs: int) -> Outputs:
         observation=np.zeros((n_envs, observation_space.shape[0]), dtype=np.float32),
         reward=np.zeros(n_envs),
         terms=np.zeros((n_envs, N_TERMS)),
+        charger_reward=np.zeros(per_charger),
         charger_action=np.zeros(per_charger),
         ev_soc_before=np.zeros(per_charger),
         ev_soc_after=np.zeros(per_charger),
@@ -85,6 +89,7 @@ def step_batch(setting: Setting, state: State, outputs: Outputs, actions: FloatA
         outputs.bess_soc_after[e] = state.bess_soc[e]
         outputs.reward[e] = write_reward_terms(
             outputs.terms[e],
+            outputs.charger_reward[e],
             equipment,
             years,
             setting.tables,

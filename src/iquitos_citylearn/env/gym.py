@@ -38,6 +38,7 @@ class ChargingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self.observation_space, self.action_space = make_spaces(setting)  # type: ignore[assignment]  # Boxes of float32
         self._n_observations = int(np.prod(self.observation_space.shape or ()))
         self._charger_action = np.zeros(simulator.site.n_chargers)
+        self._charger_reward = np.zeros(simulator.site.n_chargers)
         self._terms = np.zeros(N_TERMS)
 
     def reset(
@@ -82,6 +83,7 @@ class ChargingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return float(
             write_reward_terms(
                 self._terms,
+                self._charger_reward,
                 setting.equipment,
                 setting.years,
                 setting.tables,

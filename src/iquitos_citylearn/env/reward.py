@@ -26,7 +26,8 @@ min(required SOC, what charging at full power from arrival reaches). `overdelive
 went beyond max(required, arrival SOC); this term tells the agent what the right answer is, which is disclosed
 wherever results are shown. Every term is linear in imports, exports, battery energy, unmet and overdelivered energy.
 
-The reward is total_scale x sum of weight x term; reports give the weighted and scaled terms, which sum to it.
+The reward is total_scale x sum of weight x term; reports give the weighted and scaled terms, which sum to it. Each
+charger's part of it is given too: with 128 cars under one number, an agent can hardly tell which action was good.
 
 References
 ----------
@@ -45,6 +46,7 @@ from iquitos_citylearn.site.model import FloatArray
 
 TERMS = ("co2", "solar_self_consumption", "cost", "ev_satisfaction", "grid_stability")
 N_TERMS = len(TERMS)
+_EV_SATISFACTION = TERMS.index("ev_satisfaction")
 
 
 class RewardWeighting(NamedTuple):
@@ -65,6 +67,7 @@ def make_weighting(params: RewardParams) -> RewardWeighting:
 @numba.njit(cache=True)
 def write_reward_terms(
     out: FloatArray,
+    per_charger: FloatArray,
     equipment: Equipment,
     years: Years,
     tables: Tables,
@@ -82,6 +85,9 @@ def write_reward_terms(
     ----------
     out : ndarray of float64, shape (5,)
         Where the terms go, in the order of `TERMS`.
+    per_charger : ndarray of float64, shape (n_chargers,)
+        Where each charger's part of the reward goes: its own EV term, and of the other terms a share in proportion
+        to the energy it charged. What the others hold in a step without charging is no charger's.
     net_kwh : float
         Net consumption of the step [kWh], import positive.
     bess_soc_change : float
@@ -93,9 +99,10 @@ def write_reward_terms(
     kept_pv = tables.shadow_export_kwh[y, t] - max(-net_kwh, 0.0)
     drained = tables.shadow_bess_soc_change[y, t] - bess_soc_change
     draw = extra_import + tables.bess_discharge_efficiency * tables.bess_capacity_kwh * drained
-    unmet = 0.0
-    overdelivered = 0.0
+    ev_satisfaction = 0.0
+    charged = 0.0
     for c in range(ev_soc_before.shape[0]):
+        per_charger[c] = 0.0
         session = years.session_of[y, t, c]
         if session < 0:
             continue
@@ -103,16 +110,26 @@ def write_reward_terms(
         before = ev_soc_before[c]
         after = ev_soc_after[c]
         limit = max(years.session_required_soc[y, session], years.session_arrival_soc[y, session])
-        overdelivered += site_kwh_per_soc * (max(after - limit, 0.0) - max(before - limit, 0.0))
+        overdelivered = max(after - limit, 0.0) - max(before - limit, 0.0)
+        value = -weighting.overdelivery_scale * site_kwh_per_soc * overdelivered
         if years.session_departure_step[y, session] == t + 1:
-            unmet += site_kwh_per_soc * max(tables.target_soc[y, session] - after, 0.0)
+            value -= weighting.unmet_scale * site_kwh_per_soc * max(tables.target_soc[y, session] - after, 0.0)
+        per_charger[c] = value * weighting.term_scale[_EV_SATISFACTION]
+        ev_satisfaction += value
+        charged += site_kwh_per_soc * (after - before)
     out[0] = -years.carbon_kg_per_kwh[y, t] * tables.carbon_per_mean[y] * draw
     out[1] = kept_pv
     out[2] = -years.price_usd_per_kwh[y, t] * tables.price_per_mean[y] * draw
-    out[3] = -(weighting.unmet_scale * unmet + weighting.overdelivery_scale * overdelivered)
+    out[_EV_SATISFACTION] = ev_satisfaction
     out[4] = -draw * tables.evening[y, t]
     reward = 0.0
     for term in range(N_TERMS):
         out[term] *= weighting.term_scale[term]
         reward += out[term]
+    if charged > 0.0:
+        shared = (reward - out[_EV_SATISFACTION]) / charged
+        for c in range(ev_soc_before.shape[0]):
+            if years.session_of[y, t, c] >= 0:
+                site_kwh_per_soc = equipment.ev_capacity_kwh[c] / equipment.charger_efficiency[c]
+                per_charger[c] += shared * site_kwh_per_soc * (ev_soc_after[c] - ev_soc_before[c])
     return reward

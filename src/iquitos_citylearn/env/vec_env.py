@@ -26,11 +26,16 @@ class ChargingVecEnv(VecEnv):
         Number of environments.
     seed : int
         Decides which year each episode is.
+    reward_per_charger : bool
+        Return each charger's part of the reward, shape (n_envs, n_chargers), for learners that take it
+        (`agents.per_charger`); else the reward, shape (n_envs,). No car is connected when a year ends, so no charger
+        has a value to bootstrap from, and the end is not marked as a truncation.
     """
 
     render_mode: str | None = None
 
-    def __init__(self, setting: Setting, n_envs: int, seed: int) -> None:
+    def __init__(self, setting: Setting, n_envs: int, seed: int, *, reward_per_charger: bool = False) -> None:
+        self.reward_per_charger = reward_per_charger
         self.setting = setting
         observation_space, action_space = make_spaces(setting)
         super().__init__(n_envs, observation_space, action_space)
@@ -57,9 +62,13 @@ class ChargingVecEnv(VecEnv):
         done = self.state.time_step >= self.setting.years.load_kwh.shape[1]
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for e in np.flatnonzero(done):
-            infos[e] = {"terminal_observation": self.outputs.observation[e].copy(), "TimeLimit.truncated": True}
+            infos[e] = {
+                "terminal_observation": self.outputs.observation[e].copy(),
+                "TimeLimit.truncated": not self.reward_per_charger,
+            }
             self._start_year(int(e))
-        return self.outputs.observation.copy(), self.outputs.reward.astype(np.float32), done, infos
+        reward = self.outputs.charger_reward if self.reward_per_charger else self.outputs.reward
+        return self.outputs.observation.copy(), reward.astype(np.float32), done, infos
 
     def close(self) -> None:
         """Release nothing: there are no processes or files."""
