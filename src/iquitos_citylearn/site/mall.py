@@ -1,5 +1,6 @@
 """A generated year of the mall's load that meets stated energy, peak, shape and noise together."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +20,14 @@ LOAD_DECIMALS = 6
 FIT_TOLERANCE = 1e-11
 """Largest relative error of an hourly mean, a monthly energy or the noise at which a fit is done."""
 MAX_SWEEPS = 300
+SMALLEST_NOISE_SHARE = 1e-3
+"""Share of the residual's variance that is taken for the noise's at least, while a fit is under way."""
 BOUND_OVER_PEAK = (1.0 + 1e-6, 100.0)
 """Upper bounds of the load that are tried, over the peak: from hardly above it to nearly none."""
+EVENT_HOURS = 3.0
+"""Width of the busiest hours where a peak is too high for the noise alone (standard deviation of a bell)."""
+MAX_EVENT_HEIGHT = 0.7
+"""Largest height of these hours, as a logarithm: twice the load."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +82,10 @@ def generate_load(mall: MallParams, calendar: Calendar, rng: np.random.Generator
     load[t] = B expit(a[hour] + b[month] + c sunday_morning[t] + s z[t]), z an AR(1) process. The logistic function
     keeps the load between 0 and the bound B. For a given B, the offsets a and b and the size s of the noise are fitted
     in turn until hourly means, monthly energies and residual spread are met; then B is solved for: the smaller it is,
-    the more the highest hours are pressed together. The months bear a part of the residual's variance and
-    autocovariance, and the noise is larger in some hours than in others; what is left gives the autocorrelation of z.
+    the more the highest hours are pressed together. Where the noise does not reach the peak even without a bound, the
+    hours around the highest one are lifted (a bell, its height solved for in place of B). The months bear a part of
+    the residual's variance and autocovariance, and the noise is larger in some hours than in others; what is left
+    gives the autocorrelation of z.
     """
     hours = year_hours(calendar)
     hour, month = hours.hour.to_numpy().astype(np.int64), hours.month.to_numpy().astype(np.int64) - 1
@@ -85,8 +94,7 @@ def generate_load(mall: MallParams, calendar: Calendar, rng: np.random.Generator
     first, end = SUNDAY_MORNING_HOURS
     sunday_morning = (hours.dayofweek.to_numpy() == SUNDAY) & (hour >= first) & (hour < end)
     shift = SUNDAY_MORNING_SHIFT * sunday_morning
-    bound_kw = _solve_bound(mall, targets, shift, noise)
-    load_kwh = np.round(fit_load(bound_kw, targets, shift, noise), LOAD_DECIMALS)
+    load_kwh = np.round(_meet_peak(mall.peak_kw, targets, shift, noise), LOAD_DECIMALS)
     load_kwh[np.argmax(load_kwh)] = round(mall.peak_kw, LOAD_DECIMALS)
     return load_kwh
 
@@ -117,6 +125,7 @@ def fit_load(bound_kw: float, targets: LoadTargets, shift: FloatArray, noise: Fl
     hour_energy_kwh = targets.hourly_mean_kw * np.bincount(hour)
     by_hour, by_month = logit(targets.hourly_mean_kw / bound_kw), np.zeros(len(targets.monthly_energy_kwh))
     size = targets.residual_std_kw / float(np.mean(targets.hourly_mean_kw))
+    variance_of_months = _variance_of_months(targets)
     for _ in range(MAX_SWEEPS):
         load = bound_kw * expit(by_hour[hour] + by_month[month] + shift + size * noise)
         by_hour += _newton_step(load, bound_kw, hour, hour_energy_kwh)
@@ -126,10 +135,11 @@ def fit_load(bound_kw: float, targets: LoadTargets, shift: FloatArray, noise: Fl
         error, spread = _errors(load, targets, hour_energy_kwh)
         if max(error, abs(spread - 1)) < FIT_TOLERANCE:
             return np.asarray(load)
-        size /= spread
+        size *= _noise_correction(spread, variance_of_months / targets.residual_std_kw**2)
     raise ValueError(
         f"mall: no load below {bound_kw:.6g} kW has this hourly_mean_kw, monthly_energy_mwh and residual_std_kw "
-        f"(relative error {max(error, abs(spread - 1)):.1g}); a smaller residual_std_kw or a higher peak_kw may"
+        f"(residual {spread * targets.residual_std_kw:.4g} kW instead of {targets.residual_std_kw:.4g}): months, "
+        f"Sundays and the peak need a part of it, and the bound leaves room for no more than fits below it"
     )
 
 
@@ -160,9 +170,7 @@ def _targets(mall: MallParams, hour: IntArray, month: IntArray) -> LoadTargets:
 
 def _noise_lag1(mall: MallParams, targets: LoadTargets) -> float:
     """Return the autocorrelation that is left for the noise when the months bear their part."""
-    n_hours = np.bincount(targets.month)
-    deviation_kw = targets.monthly_energy_kwh / n_hours - targets.monthly_energy_kwh.sum() / HOURS_PER_YEAR
-    variance_of_months = float(n_hours @ deviation_kw**2) / HOURS_PER_YEAR
+    variance_of_months = _variance_of_months(targets)
     variance = targets.residual_std_kw**2
     if variance <= variance_of_months:
         raise ValueError(
@@ -179,25 +187,52 @@ def _noise_lag1(mall: MallParams, targets: LoadTargets) -> float:
     return lag1
 
 
+def _variance_of_months(targets: LoadTargets) -> float:
+    """Return the variance of the months' mean power [kW2]."""
+    n_hours = np.bincount(targets.month)
+    deviation_kw = targets.monthly_energy_kwh / n_hours - targets.monthly_energy_kwh.sum() / HOURS_PER_YEAR
+    return float(n_hours @ deviation_kw**2) / HOURS_PER_YEAR
+
+
+def _noise_correction(spread: float, share_of_months: float) -> float:
+    """Return the factor on the size of the noise; the months' share of the variance does not move with it."""
+    ratio = (1 - share_of_months) / max(spread**2 - share_of_months, SMALLEST_NOISE_SHARE)
+    return float(np.sqrt(np.clip(ratio, 0.25, 4.0)))
+
+
 def _likeness_of_hours(hourly_mean_kw: FloatArray, peak_kw: float) -> float:
     """Return the autocorrelation of the noise's size over the day: neighbouring hours are not equally noisy."""
     slope = hourly_mean_kw * (1 - hourly_mean_kw / peak_kw)
     return float(slope @ np.roll(slope, -1) / (slope @ slope))
 
 
-def _solve_bound(mall: MallParams, targets: LoadTargets, shift: FloatArray, noise: FloatArray) -> float:
-    """Return the bound under which the highest hour is the peak [kW]."""
+def _meet_peak(peak_kw: float, targets: LoadTargets, shift: FloatArray, noise: FloatArray) -> FloatArray:
+    """Return the load whose highest hour is the peak: through its bound, or through its busiest hours [kWh]."""
 
-    def excess_kw(log_ratio: float) -> float:
-        return float(fit_load(mall.peak_kw * np.exp(log_ratio), targets, shift, noise).max()) - mall.peak_kw
+    def under_bound(log_ratio: float) -> FloatArray:
+        return fit_load(peak_kw * float(np.exp(log_ratio)), targets, shift, noise)
 
     low, high = np.log(BOUND_OVER_PEAK)
-    if excess_kw(high) < 0:
+    unbounded = under_bound(high)
+    if unbounded.max() >= peak_kw:
+        return under_bound(_root(lambda ratio: under_bound(ratio).max() - peak_kw, low, high))
+    distance = np.arange(HOURS_PER_YEAR) - np.argmax(unbounded)
+    event = np.exp(-0.5 * (distance / EVENT_HOURS) ** 2)
+
+    def with_event(height: float) -> FloatArray:
+        return fit_load(peak_kw * BOUND_OVER_PEAK[1], targets, shift + height * event, noise)
+
+    largest_kw = float(with_event(MAX_EVENT_HEIGHT).max())
+    if largest_kw < peak_kw:
         raise ValueError(
-            f"mall.peak_kw is {mall.peak_kw:g}; a load with this hourly_mean_kw and residual_std_kw "
-            f"(scaled to mall.annual_energy_kwh) peaks at {excess_kw(high) + mall.peak_kw:.6g} kW at most"
+            f"mall.peak_kw is {peak_kw:g}; a load with this hourly_mean_kw and residual_std_kw (scaled to "
+            f"mall.annual_energy_kwh) peaks at {largest_kw:.6g} kW at most"
         )
-    return mall.peak_kw * float(np.exp(brentq(excess_kw, low, high, xtol=1e-13, rtol=1e-13)))
+    return with_event(_root(lambda height: with_event(height).max() - peak_kw, 0.0, MAX_EVENT_HEIGHT))
+
+
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    return float(brentq(function, low, high, xtol=1e-13, rtol=1e-13))
 
 
 def _newton_step(load: FloatArray, bound_kw: float, group: IntArray, target_kwh: FloatArray) -> FloatArray:

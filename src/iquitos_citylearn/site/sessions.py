@@ -212,8 +212,8 @@ def _plan(charging: ChargingParams, draws: FleetDraws, rate_per_hour: float) -> 
         weight = charging.arrival_weight_by_hour[charging.opening_hour + row]
         end = np.where(row < draws.staff_start, np.minimum(draws.staff_start - 1, shape[0]), shape[0])
         room = np.minimum(end - row, longest)
-        fits = (room >= shortest) & (free_from <= row)
-        share = cumulative[np.maximum(room - shortest, 0)]
+        share = np.where(room >= shortest, cumulative[np.maximum(room - shortest, 0)], 0.0)
+        fits = (share > 0) & (free_from <= row)
         customer_stay = shortest + np.searchsorted(cumulative, draws.stay[row] * share, side="right")
         is_staff = draws.staff_start == row
         comes[row] = is_staff | (fits & (draws.arrival[row] < -np.expm1(-rate_per_hour * weight)))

@@ -40,7 +40,7 @@ def summarise(
     -------
     dict
         Nested dicts of numbers, units in the keys, and `warnings`, a list of texts. `load` and `pv` describe the
-        whole year drawn; `n_steps` and `sessions` what was kept of it.
+        whole year drawn; `n_steps`, `kept` and `sessions` what the data set holds of it.
     """
     site, report = headline
     ghi_kwh_per_m2 = float(report.weather.ghi_w_per_m2.sum()) / 1000
@@ -48,6 +48,7 @@ def summarise(
         "seed": params.draws.headline_seed,
         "n_steps": site.n_steps,
         "n_chargers": site.n_chargers,
+        "kept": {"load_kwh": float(site.load_kwh.sum()), "pv_kwh": float(site.pv_kwh.sum())},
         "ghi_kwh_per_m2": ghi_kwh_per_m2,
         "load": _load_figures(params, report),
         "pv": _pv_figures(params, report, ghi_kwh_per_m2),
