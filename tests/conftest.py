@@ -41,14 +41,17 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def stored(store) -> Stored:
-    """A site of 3 chargers and 72 steps with a battery on automatic dispatch, read from its data set."""
-    return store(small_site())
+    """A site of 3 chargers and 72 steps with a battery on automatic dispatch, read from its data set.
+
+    A car is connected across each midnight of this draw, so that it is replayed in one part, without processes.
+    """
+    return store(small_site(4))
 
 
 @pytest.fixture(scope="session")
 def stored_without_bess(store) -> Stored:
     """The same without a stationary battery."""
-    return store(small_site(bess="none"))
+    return store(small_site(4, bess="none"))
 
 
 @pytest.fixture(scope="session")
