@@ -1,6 +1,7 @@
 """The command line: one thin command per stage. Heavy modules are imported inside the command that needs them."""
 
 import logging
+import math
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -48,11 +49,33 @@ def build_dataset_command() -> None:
 
 
 @app.command()
-def train(agent: Annotated[Agent, typer.Argument(help="Which agent.")]) -> None:
-    """Train every seed of an agent."""
+def train(
+    agent: Annotated[Agent, typer.Argument(help="Which agent.")],
+    from_scratch: Annotated[  # noqa: FBT002 - Typer makes it a flag
+        bool, typer.Option("--from-scratch", envvar="IQUITOS_FROM_SCRATCH", help="Remove checkpoints first.")
+    ] = False,
+    checkpoint_period: Annotated[
+        float, typer.Option(envvar="IQUITOS_CHECKPOINT_PERIOD", min=0, help="Seconds between checkpoints, at least.")
+    ] = 10.0,
+    stall_timeout: Annotated[
+        float,
+        typer.Option(envvar="IQUITOS_STALL_TIMEOUT", min=1, help="End the training after so many seconds of no step."),
+    ] = 600.0,
+    max_hours: Annotated[
+        float, typer.Option(envvar="IQUITOS_MAX_HOURS", min=0, help="End the training after so many hours.")
+    ] = math.inf,
+) -> None:
+    """Train every seed of an agent, from its newest checkpoint on. No option changes a result."""
+    from iquitos_citylearn.agents.jobs import RunOptions
     from iquitos_citylearn.stages import train as stage
 
-    stage.train(agent.value, _params())
+    options = RunOptions(
+        checkpoint_period_s=checkpoint_period,
+        stall_timeout_s=stall_timeout,
+        max_hours=max_hours,
+        from_scratch=from_scratch,
+    )
+    stage.train(agent.value, _params(), options)
 
 
 @app.command()
@@ -98,4 +121,4 @@ def main() -> None:
         app()
     except (ValueError, OSError, RuntimeError, FloatingPointError) as error:
         typer.echo(f"error: {error}", err=True)
-        sys.exit(1)
+        sys.exit(getattr(error, "exit_status", 1))

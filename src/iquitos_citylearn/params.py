@@ -275,6 +275,7 @@ class AgentParams(_Section):
     device: Literal["auto", "cpu", "cuda"]
     action_mapping: Literal["raw", "need_limited", "three_segment"]
     policy: Literal["per_charger", "plain"]
+    checkpoint_every: Count
     kwargs: dict[str, Any]
 
     @model_validator(mode="after")

@@ -2,12 +2,12 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from stable_baselines3.common.callbacks import BaseCallback
 
-from iquitos_citylearn.artifacts import write_json
+from iquitos_citylearn.agents.status import update_status
 from iquitos_citylearn.env.reward import N_TERMS, TERMS
 from iquitos_citylearn.env.vec_env import ChargingVecEnv
 
@@ -16,7 +16,7 @@ CURVE_POINTS = 100
 
 
 class ProgressCallback(BaseCallback):
-    """Record mean reward terms per step, and keep a status file up to date.
+    """Record mean reward terms per step (`rows`, one per hundredth of the training), and keep a status file.
 
     Parameters
     ----------
@@ -37,14 +37,27 @@ class ProgressCallback(BaseCallback):
         self._n_summed = 0
         self._mean_reward = 0.0
         self._started_at = self._reported_at = time.monotonic()
-        self._started_from = 0
+        self.resumed_from = 0
+        self.checkpoint_step = 0
 
-    def curve(self) -> pd.DataFrame:
-        """Return one row per hundredth of the training: mean reward terms per step since the row before."""
-        return pd.DataFrame(self.rows)
+    def state(self) -> dict[str, Any]:
+        """Return what `restore` needs."""
+        return {
+            "rows": self.rows,
+            "sums": self._sums,
+            "n_summed": self._n_summed,
+            "mean_reward": self._mean_reward,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state of `state`."""
+        self.rows, self._sums = state["rows"], state["sums"]
+        self._n_summed, self._mean_reward = state["n_summed"], state["mean_reward"]
 
     def _on_training_start(self) -> None:
-        self._started_at, self._started_from = time.monotonic(), self.model.num_timesteps
+        self._started_at = time.monotonic()
+        self.resumed_from = self.checkpoint_step = self.model.num_timesteps
+        self.report("running")
 
     def _on_step(self) -> bool:
         terms = self.training_env.outputs.terms
@@ -72,17 +85,17 @@ class ProgressCallback(BaseCallback):
         self._n_summed = 0
 
     def report(self, state: str) -> None:
-        """Write the status file."""
+        """Write the status file; where it can't be written, the training goes on."""
         self._reported_at = time.monotonic()
         elapsed_s = max(self._reported_at - self._started_at, 1e-9)
-        write_json(
+        update_status(
             self.status_file,
-            {
-                "state": state,
-                "seed": self.seed,
-                "step": self.model.num_timesteps,
-                "total": self.total_timesteps,
-                "steps_per_s": round((self.model.num_timesteps - self._started_from) / elapsed_s, 1),
-                "mean_reward": self._mean_reward,
-            },
+            state=state,
+            seed=self.seed,
+            step=self.model.num_timesteps,
+            total=self.total_timesteps,
+            steps_per_s=round((self.model.num_timesteps - self.resumed_from) / elapsed_s, 1),
+            mean_reward=self._mean_reward,
+            resumed_from=self.resumed_from,
+            checkpoint_step=self.checkpoint_step,
         )

@@ -4,33 +4,40 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from iquitos_citylearn.artifacts import ArtifactError, read_json
+from iquitos_citylearn.agents.status import read_status
 
 logger = logging.getLogger(__name__)
 
-POLL_S = 0.5
 LOG_PERIOD_S = 30.0
 
 
-def show_progress(
-    agent: str, seeds: Sequence[int], status_files: Sequence[Path], futures: Sequence[Future[Any]]
-) -> None:
-    """Show how far every seed is, until all are done or one has failed."""
+@contextlib.contextmanager
+def progress_display(agent: str, status_files: Sequence[Path]) -> Iterator[Callable[[], None]]:
+    """Give a function that shows how far every seed is, to be called again and again.
+
+    Parameters
+    ----------
+    agent : str
+        Name of the agent.
+    status_files : sequence of Path
+        The status file of each seed; it may not be there yet.
+    """
     if sys.stderr.isatty():
-        _show_bars(agent, seeds, status_files, futures)
+        with _bars(agent, status_files) as show:
+            yield show
     else:
-        _log_lines(agent, seeds, status_files, futures)
+        yield _LogLines(agent, status_files)
 
 
-def _show_bars(agent: str, seeds: Sequence[int], status_files: Sequence[Path], futures: Sequence[Future[Any]]) -> None:
+@contextlib.contextmanager
+def _bars(agent: str, status_files: Sequence[Path]) -> Iterator[Callable[[], None]]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -39,46 +46,55 @@ def _show_bars(agent: str, seeds: Sequence[int], status_files: Sequence[Path], f
         TextColumn("reward {task.fields[reward]:+.4f}"),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        tasks = [progress.add_task(f"{agent} seed {seed}", total=None, speed=0.0, reward=0.0) for seed in seeds]
-        while _unfinished(futures, POLL_S):
-            for task, status in zip(tasks, map(_read_status, status_files), strict=True):
+        tasks = [
+            progress.add_task(f"{agent} {path.stem.replace('_', ' ')}", total=None, speed=0.0, reward=0.0)
+            for path in status_files
+        ]
+
+        def show() -> None:
+            for task, status in zip(tasks, map(_steps_of, status_files), strict=True):
                 if status:
                     progress.update(
                         task,
+                        description=f"{agent} seed {status['seed']}{_resumed(status)}",
                         completed=status["step"],
                         total=max(status["total"], status["step"]),
                         speed=status["steps_per_s"],
                         reward=status["mean_reward"],
                     )
 
-
-def _log_lines(agent: str, seeds: Sequence[int], status_files: Sequence[Path], futures: Sequence[Future[Any]]) -> None:
-    logged_at = time.monotonic()
-    while _unfinished(futures, POLL_S):
-        if time.monotonic() - logged_at < LOG_PERIOD_S:
-            continue
-        logged_at = time.monotonic()
-        for seed, status in zip(seeds, map(_read_status, status_files), strict=True):
-            if status:
-                left_s = max(0, status["total"] - status["step"]) / max(status["steps_per_s"], 1e-9)
-                logger.info(
-                    "%s seed %d: step %d of %d, %.0f steps/s, %.0f s left, reward %+.4f per step",
-                    agent,
-                    seed,
-                    status["step"],
-                    status["total"],
-                    status["steps_per_s"],
-                    left_s,
-                    status["mean_reward"],
-                )
+        yield show
 
 
-def _unfinished(futures: Sequence[Future[Any]], timeout_s: float) -> bool:
-    done, pending = wait(futures, timeout=timeout_s, return_when=FIRST_EXCEPTION)
-    return bool(pending) and not any(future.exception() for future in done)
+class _LogLines:
+    def __init__(self, agent: str, status_files: Sequence[Path]) -> None:
+        self.agent, self.status_files = agent, status_files
+        self.logged_at = time.monotonic()
+
+    def __call__(self) -> None:
+        if time.monotonic() - self.logged_at < LOG_PERIOD_S:
+            return
+        self.logged_at = time.monotonic()
+        for status in filter(None, map(_steps_of, self.status_files)):
+            left_s = max(0, status["total"] - status["step"]) / max(status["steps_per_s"], 1e-9)
+            logger.info(
+                "%s seed %d%s: step %d of %d, %.0f steps/s, %.0f s left, reward %+.4f per step",
+                self.agent,
+                status["seed"],
+                _resumed(status),
+                status["step"],
+                status["total"],
+                status["steps_per_s"],
+                left_s,
+                status["mean_reward"],
+            )
 
 
-def _read_status(path: Path) -> dict[str, Any] | None:
-    with contextlib.suppress(ArtifactError):
-        return read_json(path)
-    return None
+def _resumed(status: Mapping[str, Any]) -> str:
+    return f" (resumed at {status['resumed_from']:,})" if status["resumed_from"] else ""
+
+
+def _steps_of(path: Path) -> dict[str, Any] | None:
+    """Return the status of a training that makes steps; None before that."""
+    status = read_status(path)
+    return status if status and "step" in status else None

@@ -1,18 +1,17 @@
-"""Training of one agent: every seed, side by side in processes, by one code path that names no algorithm."""
+"""Training of one seed: one code path that names no algorithm, begun at step 0 or resumed from a checkpoint."""
 
 import contextlib
 import logging
-import multiprocessing
 import os
 import random
-from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
+import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.utils import set_random_seed
 
 from iquitos_citylearn.agents.algorithms import (
@@ -21,81 +20,84 @@ from iquitos_citylearn.agents.algorithms import (
     takes_reward_per_charger,
     write_model,
 )
+from iquitos_citylearn.agents.checkpoint import CheckpointCallback, CheckpointFolder, Checkpoints
+from iquitos_citylearn.agents.fingerprint import training_fingerprint
+from iquitos_citylearn.agents.guards import GuardCallback, check_learned
+from iquitos_citylearn.agents.jobs import FINISHED, SeedJob
+from iquitos_citylearn.agents.lock import only_trainer
 from iquitos_citylearn.agents.progress import ProgressCallback
-from iquitos_citylearn.agents.progress_display import show_progress
-from iquitos_citylearn.artifacts import write_csv, write_json
 from iquitos_citylearn.env.setting import Setting, make_setting
 from iquitos_citylearn.env.vec_env import ChargingVecEnv
-from iquitos_citylearn.params import Params
 from iquitos_citylearn.site.storage import read_draw
 
 logger = logging.getLogger(__name__)
 
+WAIT_FOR_ORPHAN_S = 20.0
 
-def train_agent(agent: str, params: Params, training_folder: Path, model_folder: Path, run_folder: Path) -> None:
-    """Train every seed of an agent and write models, learning curve and the record of what was trained.
+
+def train_seed(job: SeedJob, beat: Callable[[], None], stop: Callable[[], int | None]) -> None:
+    """Train a seed from its newest checkpoint to the end, and leave the finished training in the checkpoint folder.
 
     Parameters
     ----------
-    agent : str
-        A name in `algorithms.ALGORITHMS`.
-    params : Params
-        The whole params file; `train.<agent>`, `environment` and `reward` are used.
-    training_folder : Path
-        Draws of the site (`data/training`).
-    model_folder : Path
-        Where `seed_<n>.zip`, `<agent>_progress.csv` and `training.json` go.
-    run_folder : Path
-        Where status files go.
+    job : SeedJob
+        What to train.
+    beat : callable
+        Called at every step.
+    stop : callable
+        Returns the number of the signal that asks for an end, or None.
 
     Raises
     ------
     ValueError
         If a keyword argument does not fit the algorithm, or CUDA is asked for and absent.
+    FloatingPointError
+        If a number is not finite; with the step and its name.
+    TrainingInterruptedError
+        If `stop` returned a signal; the last checkpoint is on disk.
+    AlreadyTrainingError
+        If another process trains this seed.
     """
-    seeds = getattr(params.train, agent).seeds
-    model_folder.mkdir(parents=True, exist_ok=True)
-    status_files = [run_folder / f"seed_{seed}.json" for seed in seeds]
-    for status_file in status_files:
-        status_file.unlink(missing_ok=True)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(len(seeds), _n_cores()), mp_context=context) as pool:
-        futures = [
-            pool.submit(
-                train_seed, agent, seed, params, training_folder, model_folder / f"seed_{seed}.zip", status_file
-            )
-            for seed, status_file in zip(seeds, status_files, strict=True)
-        ]
-        show_progress(agent, seeds, status_files, futures)
-        trainings = [future.result() for future in futures]
-    write_csv(model_folder / f"{agent}_progress.csv", pd.concat([curve for curve, _ in trainings]))
-    records = {f"seed_{seed}": record for seed, (_, record) in zip(seeds, trainings, strict=True)}
-    write_json(model_folder / "training.json", records)
+    with only_trainer(job.checkpoint_folder.with_suffix(".lock"), WAIT_FOR_ORPHAN_S):
+        env, model = make_training(job)
+        fingerprint = training_fingerprint(job.agent, job.seed, model.device.type, job.params, job.training_folder)
+        folder = CheckpointFolder(job.checkpoint_folder, fingerprint)
+        if folder.is_finished():
+            logger.info("%s seed %d: already trained to the end", job.agent, job.seed)
+            return
+        progress = ProgressCallback(job.seed, job.agent_params.total_timesteps, job.status_file)
+        checkpoints = Checkpoints(folder, model, env, progress)
+        step = checkpoints.restore()
+        logger.info("%s seed %d: %s at step %d", job.agent, job.seed, "resumed" if step else "started", step)
+        callback = CheckpointCallback(checkpoints, job.agent_params.checkpoint_every, job.checkpoint_period_s, stop)
+        started_at = time.monotonic()
+        _learn(job, model, CallbackList([progress, GuardCallback(beat), callback]))
+        folder.write(FINISHED, _model_bytes(job, model), curve=progress.rows, record=training_record(model))
+        logger.info(
+            "%s seed %d: trained %d steps in %.1f s, %.2f s of it for %d checkpoints",
+            job.agent,
+            job.seed,
+            model.num_timesteps - step,
+            time.monotonic() - started_at,
+            callback.seconds_spent,
+            callback.n_written,
+        )
 
 
-def train_seed(
-    agent: str, seed: int, params: Params, training_folder: Path, model_file: Path, status_file: Path
-) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Train one seed, write its model, and return its learning curve and record."""
-    agent_params = getattr(params.train, agent)
-    make_deterministic(seed)
-    setting = training_setting(agent, params, training_folder)
-    per_charger = takes_reward_per_charger(agent, agent_params)
-    env = ChargingVecEnv(setting, agent_params.n_envs, seed, reward_per_charger=per_charger)
-    model = make_model(agent, agent_params, params.environment, env, seed)
-    callback = ProgressCallback(seed, agent_params.total_timesteps, status_file)
-    with _autocast(agent, model):
-        model.learn(agent_params.total_timesteps, callback=callback)
-    write_model(model_file, model)
-    return callback.curve(), training_record(model)
+def make_training(job: SeedJob) -> tuple[ChargingVecEnv, BaseAlgorithm]:
+    """Return environment and untrained model of a seed, every generator seeded."""
+    make_deterministic(job.seed)
+    setting = training_setting(job)
+    per_charger = takes_reward_per_charger(job.agent_params)
+    env = ChargingVecEnv(setting, job.agent_params.n_envs, job.seed, reward_per_charger=per_charger)
+    return env, make_model(job.agent, job.agent_params, job.params.environment, env, job.seed)
 
 
-def training_setting(agent: str, params: Params, training_folder: Path) -> Setting:
+def training_setting(job: SeedJob) -> Setting:
     """Return the training years of an agent, prepared for environments."""
-    sites = [read_draw(folder) for folder in sorted(training_folder.iterdir())]
-    mapping = getattr(params.train, agent).action_mapping
+    sites = [read_draw(folder) for folder in sorted(job.training_folder.iterdir())]
     keys = range(1, len(sites) + 1)
-    return make_setting(sites, params.environment, params.reward, mapping, keys)
+    return make_setting(sites, job.params.environment, job.params.reward, job.agent_params.action_mapping, keys)
 
 
 def training_record(model: BaseAlgorithm) -> dict[str, Any]:
@@ -118,11 +120,25 @@ def make_deterministic(seed: int) -> None:
     set_random_seed(seed, using_cuda=torch.cuda.is_available())
 
 
+def _learn(job: SeedJob, model: BaseAlgorithm, callback: BaseCallback) -> None:
+    """Learn up to the agent's total number of steps, from the step at which the model stands."""
+    done = int(model.num_timesteps)
+    left = job.agent_params.total_timesteps - done
+    try:
+        with _autocast(job.agent, model):
+            model.learn(left, callback=callback, reset_num_timesteps=done == 0)
+    except ValueError:
+        check_learned(model)  # torch refuses what is not finite where it meets it; this names where it came from
+        raise
+
+
+def _model_bytes(job: SeedJob, model: BaseAlgorithm) -> bytes:
+    path = job.checkpoint_folder / "model.zip"
+    write_model(path, model)
+    return path.read_bytes()
+
+
 def _autocast(agent: str, model: BaseAlgorithm) -> contextlib.AbstractContextManager[Any]:
     if agent in BFLOAT16_ON_CUDA and model.device.type == "cuda":
         return torch.autocast("cuda", dtype=torch.bfloat16)
     return contextlib.nullcontext()
-
-
-def _n_cores() -> int:
-    return len(os.sched_getaffinity(0))

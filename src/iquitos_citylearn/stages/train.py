@@ -2,12 +2,21 @@
 
 from pathlib import Path
 
-from iquitos_citylearn.agents.training import train_agent
+from iquitos_citylearn.agents.jobs import RunOptions
+from iquitos_citylearn.agents.seeds import train_agent
 from iquitos_citylearn.params import Params
 
 TRAINING_FOLDER = Path("data/training")
 
 
-def train(agent: str, params: Params) -> None:
+def train(agent: str, params: Params, options: RunOptions) -> None:
     """Write `models/<agent>/`: a model per seed, the learning curve and the record of what was trained."""
-    train_agent(agent, params, TRAINING_FOLDER, Path("models") / agent, Path("runs") / f"train_{agent}")
+    train_agent(
+        agent,
+        params,
+        options,
+        training_folder=TRAINING_FOLDER,
+        model_folder=Path("models") / agent,
+        run_folder=Path("runs") / f"train_{agent}",
+        checkpoint_folder=Path("checkpoints") / agent,
+    )

@@ -1,0 +1,76 @@
+"""The process that trains one seed: its signals, its log, its end."""
+
+import contextlib
+import faulthandler
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from multiprocessing import connection, parent_process
+from typing import Any
+
+from iquitos_citylearn.agents.jobs import INTERRUPTED, SeedJob
+from iquitos_citylearn.agents.status import update_status
+
+logger = logging.getLogger(__name__)
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+DUMP_SIGNAL = signal.SIGUSR1
+LOG_FORMAT = "%(asctime)s %(message)s"
+LOG_TIME_FORMAT = "%H:%M:%S"
+EXPECTED_ERRORS = (ValueError, RuntimeError, FloatingPointError, OSError)
+
+
+def run_worker(job: SeedJob, beats: Any) -> None:
+    """Train a seed to its end, or exit with a status above 0.
+
+    Parameters
+    ----------
+    job : SeedJob
+        What to train.
+    beats : ctypes.c_ulonglong
+        Shared with the parent process; counts signs of life.
+    """
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=LOG_FORMAT, datefmt=LOG_TIME_FORMAT)
+    faulthandler.register(DUMP_SIGNAL, all_threads=True)
+    received: list[int] = []
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda n, _: received.append(n))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {*STOP_SIGNALS, DUMP_SIGNAL})
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+    def beat() -> None:
+        beats.value += 1
+
+    def stop() -> int | None:
+        return received[0] if received else None
+
+    update_status(job.status_file, state="starting", seed=job.seed, pid=os.getpid())
+    from iquitos_citylearn.agents.training import train_seed  # noqa: PLC0415 - signals wait while it is loaded
+
+    try:
+        train_seed(job, beat, stop)
+    except EXPECTED_ERRORS as error:
+        logger.error("%s seed %d: %s", job.agent, job.seed, error)  # noqa: TRY400 - the message says it all
+        update_status(job.status_file, state="stopped" if received else "failed", error=str(error))
+        sys.exit(INTERRUPTED + received[0] if received else 1)
+
+
+@contextlib.contextmanager
+def signals_held_back() -> Iterator[None]:
+    """Block the signals that a worker handles: one that is started in the block gets them when it is ready."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*STOP_SIGNALS, DUMP_SIGNAL})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent is gone, however that came about."""
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(INTERRUPTED + signal.SIGHUP)

@@ -1,0 +1,36 @@
+"""Trainings of a few seconds, for tests."""
+
+from pathlib import Path
+
+from iquitos_citylearn.agents.jobs import SeedJob
+from iquitos_citylearn.params import Params
+
+TINY = {
+    "sac": {
+        "total_timesteps": 400,
+        "kwargs": {"learning_starts": 60, "batch_size": 16, "train_freq": 4, "buffer_size": 150, "ent_coef": "auto"},
+    },
+    "ppo": {"total_timesteps": 640, "n_envs": 2, "kwargs": {"n_steps": 16, "batch_size": 16, "n_epochs": 2}},
+    "a2c": {"total_timesteps": 640, "n_envs": 2, "kwargs": {"n_steps": 16}},
+}
+"""Changes of the committed params. SAC's buffer is full and overwritten before the end."""
+
+
+def tiny_params(params: Params, agent: str, **changes) -> Params:
+    """Return params whose training of an agent is tiny; there is a checkpoint every 60 steps."""
+    used = {"seeds": (0,), "device": "cpu", "checkpoint_every": 60, **TINY[agent], **changes}
+    agent_params = getattr(params.train, agent).model_copy(update=used)
+    return params.model_copy(update={"train": params.train.model_copy(update={agent: agent_params})})
+
+
+def job_in(folder: Path, agent: str, params: Params, training_folder: Path, **changes) -> SeedJob:
+    """Return the job of seed 0 of a tiny training with its files in a folder."""
+    return SeedJob(
+        agent=agent,
+        seed=0,
+        params=tiny_params(params, agent, **changes),
+        training_folder=training_folder,
+        checkpoint_folder=folder / "checkpoints" / agent / "seed_0",
+        status_file=folder / "runs" / "seed_0.json",
+        checkpoint_period_s=0.0,
+    )
