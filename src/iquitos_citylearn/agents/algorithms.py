@@ -10,10 +10,9 @@ from typing import Any
 import torch
 from stable_baselines3 import A2C, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from iquitos_citylearn.agents.per_charger import PerChargerRolloutBuffer
+from iquitos_citylearn.agents.per_charger import PerChargerReplayBuffer, PerChargerRolloutBuffer
 from iquitos_citylearn.agents.policies import PerChargerPolicy, PerChargerSACPolicy
 from iquitos_citylearn.artifacts import write_bytes
 from iquitos_citylearn.params import AgentParams, EnvironmentParams
@@ -64,9 +63,9 @@ def resolve_device(agent: str, device: str) -> str:
     return "cuda" if torch.cuda.is_available() and agent not in FASTER_ON_CPU else "cpu"
 
 
-def takes_reward_per_charger(agent: str, params: AgentParams) -> bool:
+def takes_reward_per_charger(params: AgentParams) -> bool:
     """Return whether an agent learns from each charger's part of the reward."""
-    return params.policy == "per_charger" and issubclass(algorithm_class(agent), OnPolicyAlgorithm)
+    return params.policy == "per_charger"
 
 
 def make_model(
@@ -84,14 +83,16 @@ def make_model(
     policy_kwargs = dict(kwargs.pop("policy_kwargs", {}))
     policy: str | type[Any] = "MlpPolicy"
     if params.policy == "per_charger":
-        policy = PerChargerSACPolicy if chosen is SAC else PerChargerPolicy
         policy_kwargs |= {
             "energy_hours": environment.energy_horizon_hours,
             "departure_hours": environment.departure_horizon_hours,
         }
         if chosen is SAC:
+            policy = PerChargerSACPolicy
             policy_kwargs["action_mapping"] = params.action_mapping
-        if takes_reward_per_charger(agent, params):
+            kwargs["replay_buffer_class"] = PerChargerReplayBuffer
+        else:
+            policy = PerChargerPolicy
             kwargs["rollout_buffer_class"] = PerChargerRolloutBuffer
     device = resolve_device(agent, params.device)
     try:

@@ -15,7 +15,7 @@ from iquitos_citylearn.env.action import NEED_LEFT, NEED_REACHED
 from iquitos_citylearn.env.observation import N_CHARGER_FEATURES
 
 N_ROW_FEATURES = 7
-LOGIT_RANGE = 0.9
+LOGIT_RANGE = 0.98
 """The needed share is shrunk to this range before atanh, so that 0 and 1 stay finite."""
 
 
@@ -80,7 +80,7 @@ class ChargerRows(nn.Module):
 
 
 def needed_logit(share: torch.Tensor) -> torch.Tensor:
-    """Return the pre-tanh action that charges the needed share: atanh(0.9 (2 f - 1))."""
+    """Return the pre-tanh action that charges the needed share: atanh(0.98 (2 f - 1))."""
     return torch.atanh(LOGIT_RANGE * (2.0 * share - 1.0))
 
 
@@ -119,8 +119,8 @@ class SharedNet(nn.Module):
 
     def forward(self, row: torch.Tensor, site: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
         """Return one number per row, shape (n_rows,)."""
-        first = torch.tanh(self.from_row(row) + self.from_site(site)[batch])
-        hidden: torch.Tensor = self.output(torch.tanh(self.hidden(first)))
+        first = torch.relu(self.from_row(row) + self.from_site(site)[batch])
+        hidden: torch.Tensor = self.output(torch.relu(self.hidden(first)))
         return hidden.squeeze(1)
 
 
@@ -134,9 +134,10 @@ class SharedActor(nn.Module):
     width : int
         Hidden width.
     gain : float
-        Multiplies the network's output.
+        Weighs a linear skip from the row (which starts at 0) against the network: how fast it learns.
     bound : float
-        The mean is bound x tanh(gain x z / bound).
+        The mean is bound x s / (1 + |s|), s = (network + gain x skip) / bound: unlike with tanh, a saturated mean
+        comes back.
     """
 
     def __init__(self, rows: ChargerRows, width: int, gain: float, bound: float) -> None:
@@ -150,24 +151,10 @@ class SharedActor(nn.Module):
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
         """Return the means, shape (batch, n_chargers); 0 at empty chargers."""
         rows = self.rows(observation)
-        z = self.net(rows.features, rows.site, rows.batch) + self.skip(rows.features).squeeze(1)
+        z = self.net(rows.features, rows.site, rows.batch) + self.gain * self.skip(rows.features).squeeze(1)
         mean = observation.new_zeros(len(observation), self.rows.n_chargers)
-        return mean.index_put((rows.batch, rows.charger), self.bound * torch.tanh(self.gain * z / self.bound))
-
-
-class SiteValue(nn.Module):
-    """A value of the site part of the observation alone."""
-
-    def __init__(self, n_site_features: int, width: int) -> None:
-        super().__init__()
-        self.net = nn.Sequential(
-            nn.Linear(n_site_features, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1)
-        )
-
-    def forward(self, site: torch.Tensor) -> torch.Tensor:
-        """Return the value, shape (batch,)."""
-        value: torch.Tensor = self.net(site)
-        return value.squeeze(1)
+        bounded = self.bound * nn.functional.softsign(z / self.bound)
+        return mean.index_put((rows.batch, rows.charger), bounded)
 
 
 class SharedValue(nn.Module):
@@ -186,31 +173,35 @@ class SharedValue(nn.Module):
 
 
 class SharedQ(nn.Module):
-    """Action value: the sum over cars of a shared network, plus a value of the site (a value decomposition).
+    """Action value of every car, from its own part of the reward on.
 
-    The shortfall and the overshoot that the action leaves follow from the known charging law of the car; giving them
-    to the critic is disclosed in the report.
+    Beside the action, a car's inputs hold what the action leaves [h at full power]: the shortfall, the part of it that
+    full power until departure cannot make up, and the overshoot. They follow from the known charging law of the car;
+    giving them to the critic is disclosed in the report.
     """
 
-    N_ACTION_FEATURES = 3
+    N_ACTION_FEATURES = 4
 
-    def __init__(self, rows: ChargerRows, width: int, mapping: str) -> None:
+    def __init__(self, rows: ChargerRows, width: int, mapping: str, gain: float) -> None:
         super().__init__()
         self.rows = rows
         self.mapping = mapping
         self.car = SharedNet(N_ROW_FEATURES + self.N_ACTION_FEATURES, rows.n_site_features, width, output_gain=0.01)
         self.skip = nn.Linear(N_ROW_FEATURES + self.N_ACTION_FEATURES, 1, bias=False)
         nn.init.zeros_(self.skip.weight)
-        self.site = SiteValue(rows.n_site_features, width)
+        self.gain = gain
 
     def forward(self, observation: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
-        """Return the value, shape (batch, 1)."""
+        """Return the values, shape (batch, n_chargers); 0 at empty chargers."""
         rows = self.rows(observation)
         row_action = action[rows.batch, rows.charger]
-        surplus = (
-            self.rows.delivered_hours(rows, row_action, self.mapping) - rows.features[:, 0] * self.rows.energy_hours
-        )
-        law = torch.stack([row_action, torch.clamp(-surplus, min=0.0), torch.clamp(surplus, min=0.0)], dim=1)
+        delivered = self.rows.delivered_hours(rows, row_action, self.mapping)
+        surplus = delivered - rows.features[:, 0] * self.rows.energy_hours
+        hours_after = 1.0 / rows.features[:, 3] - 1.0
+        shortfall = torch.clamp(-surplus, min=0.0)
+        unavoidable = torch.clamp(-surplus - hours_after, min=0.0)
+        law = torch.stack([row_action, shortfall, unavoidable, torch.clamp(surplus, min=0.0)], dim=1)
         inputs = torch.cat([rows.features, law], dim=1)
         per_car = self.car(inputs, rows.site, rows.batch) + self.skip(inputs).squeeze(1)
-        return torch.index_add(self.site(rows.site), 0, rows.batch, per_car).unsqueeze(1)
+        values = observation.new_zeros(len(observation), self.rows.n_chargers)
+        return values.index_put((rows.batch, rows.charger), self.gain * per_car)

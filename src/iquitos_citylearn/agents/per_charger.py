@@ -1,7 +1,8 @@
-"""Credit per charger for on-policy learners, by Stable-Baselines3's own hook for rollout buffers.
+"""Credit per charger, by Stable-Baselines3's own hooks for buffers.
 
 One reward for 128 cars tells an action of one of them little. Here every charger has its own part of the reward
-(`env/reward.py`), its own value and its own advantage; PPO's and A2C's losses work entry by entry and need no change.
+(`env/reward.py`), its own value and its own advantage; the losses of SAC, PPO and A2C work entry by entry and need no
+change: to them a batch of B steps and n chargers is one of B x n samples.
 """
 
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.buffers import ReplayBuffer, RolloutBuffer
+from stable_baselines3.common.type_aliases import ReplayBufferSamples
+from stable_baselines3.common.vec_env import VecNormalize
 
 from iquitos_citylearn.env.observation import N_CHARGER_FEATURES
 
@@ -73,3 +76,18 @@ class PerChargerRolloutBuffer(RolloutBuffer):
             next_values = self.values[step] * same_year
             advantage = advantage * same_year
         self.returns = self.advantages + self.values
+
+
+class PerChargerReplayBuffer(ReplayBuffer):
+    """A replay buffer whose rewards have a charger axis; samples give them, and `dones`, per step and charger.
+
+    A session that ends needs no `done`: a charger without a car has value 0.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.rewards = np.zeros((self.buffer_size, self.n_envs, self.action_dim), dtype=np.float32)
+
+    def _get_samples(self, batch_inds: NDArray[Any], env: VecNormalize | None = None) -> ReplayBufferSamples:
+        samples = super()._get_samples(batch_inds, env)
+        return samples._replace(dones=samples.dones.repeat_interleave(self.action_dim, dim=0))

@@ -55,7 +55,7 @@ class PerChargerPolicy(ActorCriticPolicy):
     width : int
         Hidden width of every network.
     gain, bound : float
-        Gain of the actor's output, and the bound of the mean.
+        Weight of the actor's linear skip, and the bound of the mean.
     learn_std : bool
         Whether the standard deviation of the actions is trained; else it stays exp(log_std_init).
     """
@@ -138,11 +138,14 @@ class PerChargerSACActor(BasePolicy):
         actions: torch.Tensor = self.action_dist.actions_from_params(mean, log_std, deterministic=deterministic)
         return actions
 
-    def action_log_prob(self, observation: PyTorchObs) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return sampled actions and their log probability."""
+    def action_log_prob(self, observation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return sampled actions (batch, n_chargers) and their log probabilities (batch x n_chargers,)."""
         mean, log_std, _ = self.get_action_dist_params(observation)
-        actions, log_prob = self.action_dist.log_prob_from_params(mean, log_std)
-        return actions, log_prob
+        actions: torch.Tensor = self.action_dist.actions_from_params(mean, log_std)
+        before_tanh = self.action_dist.gaussian_actions
+        log_prob = self.action_dist.distribution.log_prob(before_tanh)  # type: ignore[no-untyped-call]
+        log_prob = log_prob - torch.log(1.0 - actions**2 + self.action_dist.epsilon)
+        return actions, (log_prob * self.mean.rows.connected(observation)).flatten()
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> torch.Tensor:  # noqa: FBT001, FBT002 - as above
         actions: torch.Tensor = self(observation, deterministic)
@@ -152,13 +155,13 @@ class PerChargerSACActor(BasePolicy):
 class PerChargerSACCritic(BaseModel):
     """Independent action values for clipped double-Q learning."""
 
-    def __init__(self, rows: ChargerRows, width: int, mapping: str, n_critics: int, **kwargs: Any) -> None:
+    def __init__(self, rows: ChargerRows, width: int, mapping: str, gain: float, n_critics: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.q_networks = nn.ModuleList(SharedQ(rows, width, mapping) for _ in range(n_critics))
+        self.q_networks = nn.ModuleList(SharedQ(rows, width, mapping, gain) for _ in range(n_critics))
 
     def forward(self, observation: torch.Tensor, actions: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return one value per critic, each of shape (batch, 1)."""
-        return tuple(network(observation, actions) for network in self.q_networks)
+        """Return the values of each critic, shape (batch x n_chargers, 1)."""
+        return tuple(network(observation, actions).reshape(-1, 1) for network in self.q_networks)
 
 
 class PerChargerSACPolicy(SACPolicy):
@@ -173,7 +176,9 @@ class PerChargerSACPolicy(SACPolicy):
     width : int
         Hidden width of every network.
     gain, bound : float
-        Gain of the actor's output, and the bound of the mean before squashing.
+        Weight of the actor's linear skip, and the bound of the mean before squashing.
+    critic_gain : float
+        Gain of the critics' output: how far a small learning rate moves them.
     log_std_init : float
         Log standard deviation at the start.
     """
@@ -187,11 +192,12 @@ class PerChargerSACPolicy(SACPolicy):
         width: int = 32,
         gain: float = 6.0,
         bound: float = 2.5,
+        critic_gain: float = 1.0,
         log_std_init: float = -1.0,
         **kwargs: Any,
     ) -> None:
         self.horizons = {"energy_hours": energy_hours, "departure_hours": departure_hours}
-        self.action_mapping = action_mapping
+        self.action_mapping, self.critic_gain = action_mapping, critic_gain
         self.width, self.gain, self.bound, self.start_log_std = width, gain, bound, log_std_init
         super().__init__(*args, **kwargs)
 
@@ -218,6 +224,7 @@ class PerChargerSACPolicy(SACPolicy):
             rows,
             self.width,
             self.action_mapping,
+            self.critic_gain,
             int(str(self.critic_kwargs["n_critics"])),
             observation_space=self.observation_space,
             action_space=self.action_space,
