@@ -13,7 +13,7 @@ import pytest
 
 from iquitos_citylearn.overlay import write_overlaid
 
-pytestmark = [pytest.mark.xdist_group("pipeline"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.xdist_group("pipeline"), pytest.mark.timeout(1200)]
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNNER = [sys.executable, "-m", "iquitos_citylearn.repro"]
@@ -58,9 +58,14 @@ def copy_project(folder):
 
 def repro(folder, *arguments):
     """Return the exit status, the stages that ran in their order, and the output."""
-    done = subprocess.run([*RUNNER, *arguments], cwd=folder, check=False, capture_output=True, text=True)
-    output = done.stdout + done.stderr
-    return done.returncode, re.findall(r"^Running stage '(.+)':$", output, flags=re.MULTILINE), output
+    command = [*RUNNER, *arguments]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+        try:
+            output, _ = run.communicate()
+        except BaseException:
+            run.terminate()  # a test that is cut short leaves no pipeline behind
+            raise
+    return run.returncode, re.findall(r"^Running stage '(.+)':$", output, flags=re.MULTILINE), output
 
 
 @pytest.fixture(scope="module")
