@@ -29,7 +29,7 @@ site:
 train:
   sac: {total_timesteps: 60, seeds: [0], kwargs: {learning_starts: 20, batch_size: 16}}
   ppo: {total_timesteps: 64, seeds: [0], kwargs: {n_steps: 32, batch_size: 16}}
-  a2c: {total_timesteps: 64, seeds: [0], kwargs: {n_steps: 8}}
+  a2c: {total_timesteps: 96, seeds: [0], kwargs: {n_steps: 24}}
 """
 
 
