@@ -1,9 +1,10 @@
 """Evaluation of a policy: every seed on the twin, the median one certified step by step in CityLearn, and the files."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,13 @@ def read_headline_year(params: Params, schema: Path, action_mapping: str) -> Hea
     return HeadlineYear(schema, site, setting, params.site.calendar.year)
 
 
-def evaluate(name: str, candidates: Sequence[Candidate], year: HeadlineYear, metrics_folder: Path) -> None:
+def evaluate(
+    name: str,
+    candidates: Sequence[Candidate],
+    year: HeadlineYear,
+    metrics_folder: Path,
+    extra: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     """Run every candidate over the headline year, certify the median one, and write result, time series and trace.
 
     Parameters
@@ -89,6 +96,8 @@ def evaluate(name: str, candidates: Sequence[Candidate], year: HeadlineYear, met
         The year, with the policy's action mapping.
     metrics_folder : Path
         Where `result_<name>.json` and `simulations/` go.
+    extra : mapping
+        What else the result holds, beside the figures of the median candidate.
 
     Raises
     ------
@@ -106,7 +115,7 @@ def evaluate(name: str, candidates: Sequence[Candidate], year: HeadlineYear, met
     rollout = rollouts[chosen]
     certification = certify(rollout, year)
     exact = certification["max_abs_deviation"] == 0.0
-    result = {"status": "complete" if exact else "not certified", "agent": name} | figures[chosen]
+    result = {"status": "complete" if exact else "not certified", "agent": name} | figures[chosen] | dict(extra)
     simulations = metrics_folder / "simulations"
     write_csv(simulations / f"timeseries_{name}.csv", _series(rollout, year))
     write_trace(simulations / f"trace_{name}.csv", rollout, year)

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from iquitos_citylearn.site.model import FloatArray
+
 
 class Policy(Protocol):
     """Anything that decides: a Stable-Baselines3 model or a rule."""
@@ -17,7 +19,7 @@ class Policy(Protocol):
         state: tuple[NDArray[np.float32], ...] | None = None,
         episode_start: NDArray[np.bool_] | None = None,
         deterministic: bool = False,  # noqa: FBT001, FBT002 - Stable-Baselines3's signature
-    ) -> tuple[NDArray[np.float32], tuple[NDArray[np.float32], ...] | None]:
+    ) -> tuple[NDArray[np.float32] | FloatArray, tuple[NDArray[np.float32], ...] | None]:
         """Return the actions for a batch of observations, and a state (None)."""
 
 

@@ -1,0 +1,206 @@
+"""What the cars of a year leave to decide: sessions joined into groups that a linear program can carry, exactly.
+
+A session of L hours with need n and hourly limit u is the set {0 <= x_t <= u, sum x_t = n}. Sessions that share their
+hours and the number k = ceil(n / u) of hours that they need at least are joined: with U and N the sums of their u and
+n, the sum of their sets is {0 <= X_t <= U, sum X_t = N}. Nothing is lost: each set is the base polytope of the
+polymatroid f(A) = min(u |A|, n), the sum of base polytopes is that of the summed functions (Edmonds, 1970), and with
+the same k these are sum min(u j, n) = min(U j, N) for each number j of hours. `charger_plan` divides a group's energy
+among its sessions again.
+
+References
+----------
+Edmonds (1970), Submodular functions, matroids, and certain polyhedra, in: Combinatorial Structures and Their
+Applications, Gordon and Breach.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from iquitos_citylearn.env.arrays import Equipment
+from iquitos_citylearn.env.setting import Setting
+from iquitos_citylearn.site.model import FloatArray, IntArray, Sessions
+
+ROUNDING = 1e-7
+"""Difference to a whole number of hours at full power that is float noise (states of charge are float32)."""
+RIGID = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """The sessions of a year; energies are on the site's side.
+
+    Attributes
+    ----------
+    sessions : Sessions
+        The sessions.
+    need_kwh, limit_kwh : ndarray, shape (n_sessions,)
+        Energy to the target, and the most that an hour can give [kWh].
+    group : ndarray of int64, shape (n_sessions,)
+        Group of the session, or `RIGID` where there is nothing to decide.
+    group_arrival_step, group_hours, group_full_hours : ndarray of int64, shape (n_groups,)
+        First step, connected hours, and k - 1: hours at full power besides the last, partial one.
+    group_need_kwh, group_limit_kwh : ndarray, shape (n_groups,)
+        N and U [kWh].
+    """
+
+    sessions: Sessions
+    need_kwh: FloatArray
+    limit_kwh: FloatArray
+    group: IntArray
+    group_arrival_step: IntArray
+    group_hours: IntArray
+    group_full_hours: IntArray
+    group_need_kwh: FloatArray
+    group_limit_kwh: FloatArray
+
+    @property
+    def slot_group(self) -> IntArray:
+        """Group of each slot: the hours of group 0, then those of group 1, ...; shape (n_slots,)."""
+        return np.repeat(np.arange(len(self.group_hours)), self.group_hours)
+
+    @property
+    def slot_start(self) -> IntArray:
+        """First slot of each group, shape (n_groups,)."""
+        return np.cumsum(self.group_hours) - self.group_hours
+
+    @property
+    def slot_step(self) -> IntArray:
+        """Step of each slot, shape (n_slots,)."""
+        return _counted(self.group_arrival_step, self.group_hours)
+
+
+def make_fleet(setting: Setting, sessions: Sessions) -> Fleet:
+    """Return the fleet of a setting's only year; every session's need is its target (`tables.target_soc`).
+
+    Raises
+    ------
+    ValueError
+        If a charger has a minimum power or a car's battery is not linear; names the charger.
+    """
+    _refuse_nonlinear_cars(setting.equipment)
+    equipment, n_sessions, charger = setting.equipment, len(sessions), sessions.charger
+    root = equipment.ev["flat_root"]
+    arrival_soc = np.maximum(setting.years.session_arrival_soc[0, :n_sessions], equipment.ev["min_soc"][charger])
+    missing_soc = np.maximum(setting.tables.target_soc[0, :n_sessions] - arrival_soc, 0.0)
+    kwh_per_soc = equipment.ev_capacity_kwh / (equipment.charger_efficiency * root)
+    limits = np.minimum(equipment.max_charging_power_kw, equipment.ev["flat_power_kw"] / equipment.charger_efficiency)
+    hours, limit = sessions.departure_step - sessions.arrival_step, limits[charger]
+    need = np.minimum(missing_soc * kwh_per_soc[charger], hours * limit)
+    needed_hours = np.maximum(np.ceil(need / limit - ROUNDING).astype(np.int64), 1)
+    rigid = (hours == 1) | (need == 0.0) | (need >= hours * limit * (1.0 - ROUNDING))
+    keys = np.stack([sessions.arrival_step, hours, needed_hours], axis=1)[~rigid]
+    kinds, group_of = np.unique(keys, axis=0, return_inverse=True)
+    group = np.full(n_sessions, RIGID)
+    group[~rigid] = group_of.reshape(-1)
+    return Fleet(
+        sessions=sessions,
+        need_kwh=need,
+        limit_kwh=limit,
+        group=group,
+        group_arrival_step=kinds[:, 0],
+        group_hours=kinds[:, 1],
+        group_full_hours=kinds[:, 2] - 1,
+        group_need_kwh=sum_by(group[~rigid], need[~rigid], len(kinds)),
+        group_limit_kwh=sum_by(group[~rigid], limit[~rigid], len(kinds)),
+    )
+
+
+def rigid_kwh(fleet: Fleet, n_steps: int) -> FloatArray:
+    """Return the energy of the sessions that leave nothing to decide, per step, shape (n_steps,)."""
+    energy, step, _ = _spread_rigid(fleet)
+    return sum_by(step, energy, n_steps)
+
+
+def sum_by(index: IntArray, values: FloatArray, count: int) -> FloatArray:
+    """Return the sum of the values at each index, shape (count,)."""
+    return np.asarray(np.bincount(index, values, minlength=count), dtype=np.float64)
+
+
+def charger_plan(fleet: Fleet, slot_kwh: FloatArray, n_steps: int, n_chargers: int) -> FloatArray:
+    """Divide the energy of groups among their sessions.
+
+    With X a group's energies and r = N - (k - 1) U, there are shares 0 <= a_t, 0 <= b_t, a_t + b_t <= 1, sum b_t = 1,
+    with X_t = U a_t + r b_t: b_t is proportional to its upper limit min(X_t / r, (U - X_t) / (U - r)). A session then
+    gets u a_t + (n - (k - 1) u) b_t, which is within its limit and sums to n.
+
+    Parameters
+    ----------
+    slot_kwh : ndarray, shape (n_slots,)
+        Energy of each group in each of its hours [kWh].
+
+    Returns
+    -------
+    ndarray, shape (n_steps, n_chargers)
+        Energy of each charger, site side [kWh].
+    """
+    plan = np.zeros((n_steps, n_chargers))
+    sessions = fleet.sessions
+    energy, step, rigid = _spread_rigid(fleet)
+    plan[step, sessions.charger[rigid]] = energy
+    full_share, last_share = _shares(fleet, slot_kwh)
+    flexible = np.flatnonzero(fleet.group != RIGID)
+    group = fleet.group[flexible]
+    hours = fleet.group_hours[group]
+    slot, member = _counted(fleet.slot_start[group], hours), np.repeat(flexible, hours)
+    limit = fleet.limit_kwh[member]
+    last = fleet.need_kwh[member] - fleet.group_full_hours[fleet.group[member]] * limit
+    energy = np.clip(limit * full_share[slot] + last * last_share[slot], 0.0, limit)
+    plan[fleet.slot_step[slot], sessions.charger[member]] = energy
+    return plan
+
+
+def earliest_plan(fleet: Fleet, n_steps: int, n_chargers: int) -> FloatArray:
+    """Return the plan that charges every car at once, up to its target; shape (n_steps, n_chargers) [kWh]."""
+    sessions = fleet.sessions
+    hours = sessions.departure_step - sessions.arrival_step
+    member = np.repeat(np.arange(len(sessions)), hours)
+    step = _counted(sessions.arrival_step, hours)
+    before = (step - sessions.arrival_step[member]) * fleet.limit_kwh[member]
+    plan = np.zeros((n_steps, n_chargers))
+    plan[step, sessions.charger[member]] = np.clip(fleet.need_kwh[member] - before, 0.0, fleet.limit_kwh[member])
+    return plan
+
+
+def _spread_rigid(fleet: Fleet) -> tuple[FloatArray, IntArray, IntArray]:
+    """Return energy, step and session of each hour of the rigid sessions; evenly spread, since they fill every hour."""
+    rigid = np.flatnonzero(fleet.group == RIGID)
+    arrival = fleet.sessions.arrival_step[rigid]
+    hours = fleet.sessions.departure_step[rigid] - arrival
+    return np.repeat(fleet.need_kwh[rigid] / hours, hours), _counted(arrival, hours), np.repeat(rigid, hours)
+
+
+def _shares(fleet: Fleet, slot_kwh: FloatArray) -> tuple[FloatArray, FloatArray]:
+    group = fleet.slot_group
+    n_groups = len(fleet.group_hours)
+    limit = fleet.group_limit_kwh[group]
+    last = (fleet.group_need_kwh - fleet.group_full_hours * fleet.group_limit_kwh)[group]
+    energy = np.clip(slot_kwh, 0.0, limit)
+    room = np.divide(limit - energy, limit - last, out=np.full_like(limit, np.inf), where=last < limit)
+    most = np.minimum(energy / last, room)
+    total = sum_by(group, most, n_groups)[group]
+    even = 1.0 / fleet.group_hours[group]  # the solver's tolerance can hide a remainder as small as itself
+    last_share = np.divide(most, total, out=even, where=total > 0.0)
+    full = np.maximum(energy - last * last_share, 0.0)
+    total = sum_by(group, full, n_groups)[group]
+    scale = np.divide(fleet.group_full_hours[group], total, out=np.zeros_like(total), where=total > 0.0)
+    return full * scale, last_share
+
+
+def _counted(first: IntArray, count: IntArray) -> IntArray:
+    """Return first[0], first[0] + 1, ... (count[0] of them), then those of first[1], ..."""
+    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    return np.asarray(np.repeat(first, count) + within, dtype=np.int64)
+
+
+def _refuse_nonlinear_cars(equipment: Equipment) -> None:
+    ev = equipment.ev
+    reasons = {
+        "has a minimum power": equipment.min_charging_power_kw > 0.0,
+        "has a car whose battery has curves that are not flat": ~ev["is_flat"],
+        "has a car whose battery loses charge while it rests": ev["retention"] < 1.0,
+        "has a car whose battery fades": ev["fade_kwh"] > 0.0,
+    }
+    for reason, wrong in reasons.items():
+        if wrong.any():
+            raise ValueError(f"charger {int(np.argmax(wrong)) + 1} {reason}: no linear program is exact for it")

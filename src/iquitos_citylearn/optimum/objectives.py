@@ -1,0 +1,120 @@
+"""What an optimum can be sought for: prices for the linear program, and the figure that a rollout reaches.
+
+===========  ==================================  =========================================================
+objective    figure                              linear because
+===========  ==================================  =========================================================
+co2          imported kWh x carbon intensity     no intensity is negative
+cost         imported kWh x tariff               no tariff is negative (a negative one is refused)
+peak_import  highest import of an hour           it is a maximum; among its plans, one of least CO2
+reward       - total reward                      its terms are linear in import, export and battery energy;
+                                                 every car gets its need, so that no energy is unmet, and none
+                                                 gets more, which must cost at least what solar self-consumption
+                                                 pays (otherwise refused: more would then pay)
+===========  ==================================  =========================================================
+
+Less is better for all four.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from iquitos_citylearn.env.reward import TERMS
+from iquitos_citylearn.env.setting import Setting
+from iquitos_citylearn.optimum.program import Prices
+from iquitos_citylearn.rollout import Rollout
+from iquitos_citylearn.site.model import FloatArray
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A figure to make small.
+
+    Attributes
+    ----------
+    unit : str
+        Unit of the figure.
+    prices : callable
+        Setting -> prices of the linear program, whose value is the figure.
+    figure : callable
+        Rollout, setting -> the figure.
+    """
+
+    unit: str
+    prices: Callable[[Setting], Prices]
+    figure: Callable[[Rollout, Setting], float]
+
+
+def _import_kwh(rollout: Rollout) -> FloatArray:
+    return np.maximum(rollout.net_kwh, 0.0)
+
+
+def _import_prices(prices: FloatArray, name: str) -> Prices:
+    _refuse_negative(prices, name)
+    nothing = np.zeros_like(prices)
+    return Prices(grid_import=prices, grid_export=nothing, stored=nothing)
+
+
+def _peak_prices(setting: Setting) -> Prices:
+    nothing = np.zeros(setting.years.load_kwh.shape[1])
+    return Prices(grid_import=nothing, grid_export=nothing, stored=nothing, peak=1.0)
+
+
+def _reward_prices(setting: Setting) -> Prices:
+    """Return minus the reward of `env/reward.py` as prices; the shadow's part of it is constant."""
+    tables, years, weighting = setting.tables, setting.years, setting.weighting
+    weight = dict(zip(TERMS, weighting.term_scale.tolist(), strict=True))
+    overdelivery = weight["ev_satisfaction"] * weighting.overdelivery_scale * setting.equipment.ev["flat_root"]
+    if (overdelivery < weight["solar_self_consumption"]).any():
+        raise ValueError(
+            f"overdelivery_scale is {weighting.overdelivery_scale:g}: a kWh beyond need must cost at least what "
+            "solar_self_consumption pays for it, or the reward has no optimum that serves cars exactly"
+        )
+    draw = (
+        weight["co2"] * years.carbon_kg_per_kwh[0] * tables.carbon_per_mean[0]
+        + weight["cost"] * years.price_usd_per_kwh[0] * tables.price_per_mean[0]
+        + weight["grid_stability"] * tables.evening[0]
+    )
+    _refuse_negative(draw, "the reward's price of an imported kWh")
+    eta = tables.bess_discharge_efficiency
+    shadow_stored_kwh = tables.bess_capacity_kwh * tables.shadow_bess_soc_change[0]
+    kept = weight["solar_self_consumption"]
+    constant = draw @ (eta * shadow_stored_kwh - tables.shadow_import_kwh[0]) - kept * tables.shadow_export_kwh[0].sum()
+    return Prices(grid_import=draw, grid_export=np.full_like(draw, kept), stored=eta * draw, constant=float(constant))
+
+
+def _refuse_negative(prices: FloatArray, name: str) -> None:
+    if (prices < 0.0).any():
+        step = int(np.argmax(prices < 0.0))
+        raise ValueError(f"{name} is {prices[step]:g} in step {step}; a linear program needs 0 at least")
+
+
+OBJECTIVES: Mapping[str, Objective] = {
+    "co2": Objective(
+        "kg",
+        lambda setting: _import_prices(setting.years.carbon_kg_per_kwh[0], "carbon_kg_per_kwh"),
+        lambda rollout, setting: float(_import_kwh(rollout) @ setting.years.carbon_kg_per_kwh[0]),
+    ),
+    "cost": Objective(
+        "USD",
+        lambda setting: _import_prices(setting.years.price_usd_per_kwh[0], "price_usd_per_kwh"),
+        lambda rollout, setting: float(_import_kwh(rollout) @ setting.years.price_usd_per_kwh[0]),
+    ),
+    "peak_import": Objective("kW", _peak_prices, lambda rollout, _: float(_import_kwh(rollout).max())),
+    "reward": Objective("1", _reward_prices, lambda rollout, _: -float(rollout.reward_terms.sum())),
+}
+"""By name. The reward's figure is minus the reward."""
+
+
+def objective_named(name: str) -> Objective:
+    """Return an objective.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name; lists the valid ones.
+    """
+    if name not in OBJECTIVES:
+        raise ValueError(f"objective is {name!r}; valid are {', '.join(OBJECTIVES)}")
+    return OBJECTIVES[name]

@@ -1,0 +1,125 @@
+"""Optima of a year: the bound of the linear program, and the plan behind it, replayed in the simulator."""
+
+from dataclasses import dataclass
+
+from iquitos_citylearn.env.action import mapping_code
+from iquitos_citylearn.env.setting import Setting
+from iquitos_citylearn.optimum.fleet import charger_plan, earliest_plan, make_fleet
+from iquitos_citylearn.optimum.objectives import objective_named
+from iquitos_citylearn.optimum.policy import PlanPolicy
+from iquitos_citylearn.optimum.program import Program, Solution
+from iquitos_citylearn.rollout import roll_out
+from iquitos_citylearn.site.model import FloatArray, Sessions
+
+PEAK_TOLERANCE_KW = 1e-6
+"""What the plan of least peak may import beyond it, so that the solver finds room for the least CO2."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimum:
+    """The optimum for one objective; less is better (`optimum.objectives`).
+
+    Attributes
+    ----------
+    objective : str
+        Its name.
+    bound : float
+        Value of the linear program: no policy that serves every car can do better. With a battery on automatic
+        dispatch it is out of reach wherever waiting would pay for the battery.
+    replayed : float
+        What the plan reaches in the simulator.
+    import_kwh, bess_kwh : ndarray, shape (n_steps,)
+        Grid import and battery energy, charging positive, of the linear program's own dispatch [kWh].
+    policy : PlanPolicy
+        The plan as a policy.
+    """
+
+    objective: str
+    bound: float
+    replayed: float
+    import_kwh: FloatArray
+    bess_kwh: FloatArray
+    policy: PlanPolicy
+
+    def summary(self) -> dict[str, float | str]:
+        """Return bound, replayed value, their difference and the unit, for a result."""
+        return {
+            "unit": objective_named(self.objective).unit,
+            "bound": self.bound,
+            "replayed": self.replayed,
+            "replayed_minus_bound": self.replayed - self.bound,
+        }
+
+
+class Optimiser:
+    """Finds optima of one year; one linear program serves all objectives.
+
+    Parameters
+    ----------
+    setting : Setting
+        With the year as its only one and the mapping `raw`.
+    sessions : Sessions
+        Its sessions.
+
+    Raises
+    ------
+    ValueError
+        If the mapping is another, or a charger, a car or the battery is not linear.
+    """
+
+    def __init__(self, setting: Setting, sessions: Sessions) -> None:
+        if setting.mapping != mapping_code("raw"):
+            raise ValueError("a plan is replayed under the action mapping 'raw', and the setting has another")
+        self._setting = setting
+        self._shape = setting.years.session_of.shape[1:]
+        self._fleet = make_fleet(setting, sessions)
+        self.program = Program(setting, self._fleet)
+
+    def optimum(self, objective: str) -> Optimum:
+        """Return the optimum for an objective by its name.
+
+        With a battery on automatic dispatch, the linear program's plan can replay worse than charging at once up to
+        the need; then that is the plan, so that the optimum is never worse than charging at once.
+
+        Raises
+        ------
+        ValueError
+            If there is no such objective, or it is not linear at this site.
+        RuntimeError
+            If the solver ends without an optimum.
+        """
+        solution = self.program.minimise(objective_named(objective).prices(self._setting))
+        bound = solution.value
+        if objective == "peak_import":
+            solution = self.least_co2(bound + PEAK_TOLERANCE_KW)
+        replayed = [(self._figure(objective, policy), policy) for policy in (self.policy(solution), self.at_once())]
+        value, policy = min(replayed, key=lambda pair: pair[0])
+        return Optimum(
+            objective=objective,
+            bound=bound,
+            replayed=value,
+            import_kwh=solution.import_kwh,
+            bess_kwh=solution.bess_kwh,
+            policy=policy,
+        )
+
+    def least_co2(self, peak_kw: float) -> Solution:
+        """Return the plan of least CO2 among those that import no more than `peak_kw` in any hour."""
+        self.program.limit_peak(peak_kw)
+        solution = self.program.minimise(objective_named("co2").prices(self._setting))
+        self.program.limit_peak(float("inf"))
+        return solution
+
+    def policy(self, solution: Solution) -> PlanPolicy:
+        """Return the plan of a solution as a policy."""
+        return self._as_policy(charger_plan(self._fleet, solution.slot_kwh, *self._shape))
+
+    def at_once(self) -> PlanPolicy:
+        """Return the plan that charges every car at once, up to its need."""
+        return self._as_policy(earliest_plan(self._fleet, *self._shape))
+
+    def _as_policy(self, charger_kwh: FloatArray) -> PlanPolicy:
+        return PlanPolicy(charger_kwh, self._setting.equipment.max_charging_power_kw)
+
+    def _figure(self, objective: str, policy: PlanPolicy) -> float:
+        return objective_named(objective).figure(roll_out(policy, self._setting), self._setting)

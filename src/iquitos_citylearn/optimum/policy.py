@@ -1,0 +1,49 @@
+"""A plan of a year as a policy with Stable-Baselines3's `predict`."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iquitos_citylearn.site.model import FloatArray
+
+
+class PlanPolicy:
+    """Gives the chargers what a plan says, hour by hour, under the mapping `raw`.
+
+    The observation does not hold the step, so the policy counts: each `predict` is the next hour of the plan, and
+    after its last hour comes its first again, so that every rollout of the whole year starts at the start. Whoever
+    leaves a rollout early tells the next one by `episode_start`, as for Stable-Baselines3's recurrent policies.
+
+    Parameters
+    ----------
+    charger_kwh : ndarray, shape (n_steps, n_chargers)
+        Energy of each charger in each hour, site side [kWh].
+    rating_kw : ndarray, shape (n_chargers,)
+        Rating of each charger [kW].
+
+    Attributes
+    ----------
+    charger_kwh : ndarray, shape (n_steps, n_chargers)
+        The plan [kWh].
+    """
+
+    def __init__(self, charger_kwh: FloatArray, rating_kw: FloatArray) -> None:
+        self.charger_kwh = charger_kwh
+        self._action = 2.0 * (charger_kwh / rating_kw) - 1.0
+        self._step = 0
+
+    def predict(
+        self,
+        observation: NDArray[np.float32],
+        state: Any = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = True,  # noqa: FBT001, FBT002 - Stable-Baselines3's signature
+    ) -> tuple[FloatArray, None]:
+        """Return the next hour's action in [-1, 1], float64, the same for each row of the batch; and no state."""
+        del state, deterministic
+        if episode_start is not None and episode_start.any():
+            self._step = 0
+        action = self._action[self._step]
+        self._step = (self._step + 1) % len(self._action)
+        return np.tile(action, (len(observation), 1)), None

@@ -1,0 +1,121 @@
+"""Figures in which starving cars never pays: what a car lacked is imported after all, in the day's dearest hour."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from iquitos_citylearn.env.setting import Setting
+from iquitos_citylearn.env.tables import HOURS_PER_DAY
+from iquitos_citylearn.site.model import FloatArray, IntArray, Sessions
+
+NOTHING_TO_GAIN = 1e-9
+"""Smallest difference between uncontrolled and optimum of which a share is taken."""
+
+
+@dataclass(frozen=True)
+class ServiceAdjusted:
+    """A year with the energy that cars lacked added to its imports.
+
+    Attributes
+    ----------
+    import_kwh : ndarray, shape (n_steps,)
+        Imports [kWh].
+    co2_kg, cost_usd, peak_import_kw : float
+        Of these imports [kg, USD, kW].
+    """
+
+    import_kwh: FloatArray
+    co2_kg: float
+    cost_usd: float
+    peak_import_kw: float
+
+
+def service_adjusted(
+    series: pd.DataFrame, unmet_kwh: FloatArray, sessions: Sessions, setting: Setting
+) -> ServiceAdjusted:
+    """Add what cars lacked to the imports of the dearest hour of the day in which they left.
+
+    The dearest hour has the highest tariff, of those the highest import, of those it is the earliest. A car that
+    leaves at midnight counts for the day that ends there.
+
+    Parameters
+    ----------
+    series : DataFrame
+        From `kpis.make_timeseries`; `grid_import_kwh` is used.
+    unmet_kwh : ndarray, shape (n_sessions,)
+        What each car needed, could have had and did not get, site side [kWh]; from `kpis.session_outcomes`.
+    sessions : Sessions
+        The sessions.
+    setting : Setting
+        With the year as its only one; tariff and carbon intensity are used.
+    """
+    import_kwh = series["grid_import_kwh"].to_numpy(dtype=np.float64, copy=True)
+    price, carbon = setting.years.price_usd_per_kwh[0], setting.years.carbon_kg_per_kwh[0]
+    n_days = -(-len(import_kwh) // HOURS_PER_DAY)
+    unmet_of_day = np.bincount((sessions.departure_step - 1) // HOURS_PER_DAY, unmet_kwh, minlength=n_days)
+    lacking = np.flatnonzero(unmet_of_day > 0.0)
+    import_kwh[_dearest_hours(price, import_kwh)[lacking]] += unmet_of_day[lacking]
+    return ServiceAdjusted(
+        import_kwh=import_kwh,
+        co2_kg=float(import_kwh @ carbon),
+        cost_usd=float(import_kwh @ price),
+        peak_import_kw=float(import_kwh.max()),
+    )
+
+
+def captured_share(uncontrolled: float, policy: float, optimum: float) -> float | None:
+    """Return the share of what there is to gain that a policy gains; None where there is nothing to gain.
+
+    Parameters
+    ----------
+    uncontrolled, policy, optimum : float
+        A figure of which less is better, of charging at once, of the policy, and of the replayed optimum.
+
+    Notes
+    -----
+    (uncontrolled - policy) / (uncontrolled - optimum): 0 for charging at once, 1 for the optimum, negative for a
+    policy that does worse than charging at once.
+    """
+    gain = uncontrolled - optimum
+    return None if abs(gain) <= NOTHING_TO_GAIN else (uncontrolled - policy) / gain
+
+
+def captured_shares(
+    uncontrolled: Mapping[str, float],
+    policy: Mapping[str, float],
+    adjusted: ServiceAdjusted,
+    optimum_co2_kg: float,
+    optimum_cost_usd: float,
+) -> dict[str, float | None]:
+    """Return the captured shares of a policy.
+
+    Parameters
+    ----------
+    uncontrolled, policy : mapping
+        Key figures of a year (`co2_kg`, `cost_usd`) of charging at once, which leaves nothing unmet, and of the policy.
+    adjusted : ServiceAdjusted
+        Of the policy.
+    optimum_co2_kg, optimum_cost_usd : float
+        What the plan of least CO2 and the plan of least cost reach in the simulator.
+
+    Returns
+    -------
+    dict
+        `captured_share_co2` and `captured_share_cost`, service-adjusted, and `plain_share_co2`, which starving cars
+        can raise.
+    """
+    return {
+        "captured_share_co2": captured_share(uncontrolled["co2_kg"], adjusted.co2_kg, optimum_co2_kg),
+        "captured_share_cost": captured_share(uncontrolled["cost_usd"], adjusted.cost_usd, optimum_cost_usd),
+        "plain_share_co2": captured_share(uncontrolled["co2_kg"], policy["co2_kg"], optimum_co2_kg),
+    }
+
+
+def _dearest_hours(price: FloatArray, import_kwh: FloatArray) -> IntArray:
+    """Return the step of the dearest hour of each day."""
+    steps = np.arange(len(price))
+    day = steps // HOURS_PER_DAY
+    order = np.lexsort((steps, -import_kwh, -price, day))
+    return np.asarray(order[np.flatnonzero(np.diff(day[order], prepend=-1))], dtype=np.int64)
