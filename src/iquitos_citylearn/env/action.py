@@ -15,10 +15,10 @@ a car gets 0. `three_segment` gives a third of the range to "what the car needs"
 overcharging (u = 1: full power until full) the agent's choice: it is a help to the learner, and named as such.
 """
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from iquitos_citylearn.env.kernels import kernel
 from iquitos_citylearn.env.observation import full_power_hours
 from iquitos_citylearn.env.physics import Equipment, Years
 from iquitos_citylearn.site.model import FloatArray, IntArray
@@ -70,7 +70,7 @@ def check_agent_actions(actions: NDArray[np.float32] | FloatArray, n_chargers: i
         raise FloatingPointError(f"action is not finite at step {steps[np.argmin(finite)]}")
 
 
-@numba.njit(cache=True, inline="always")
+@kernel(inline="always")
 def charger_share(mapping: int, u: float, needed_share: float) -> float:
     """Return the charger action for u in [0, 1] and the needed share f in [0, 1]."""
     if mapping == _NEED_LIMITED:
@@ -84,7 +84,7 @@ def charger_share(mapping: int, u: float, needed_share: float) -> float:
     return u
 
 
-@numba.njit(cache=True)
+@kernel()
 def write_charger_actions(
     out: FloatArray,
     equipment: Equipment,

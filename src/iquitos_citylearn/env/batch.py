@@ -2,11 +2,11 @@
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from iquitos_citylearn.env.action import write_charger_actions
+from iquitos_citylearn.env.kernels import kernel
 from iquitos_citylearn.env.observation import write_observation
 from iquitos_citylearn.env.physics import State, advance_env, apply_actions_env, reset_env
 from iquitos_citylearn.env.reward import N_TERMS, write_reward_terms
@@ -61,14 +61,14 @@ def make_outputs(setting: Setting, n_envs: int) -> Outputs:
     )
 
 
-@numba.njit(cache=True)
+@kernel()
 def reset_and_observe(setting: Setting, state: State, outputs: Outputs, e: int, year: int) -> None:
     """Put environment e at the start of a year and write what it sees."""
     reset_env(setting.equipment, setting.years, state, e, year)
     _observe(setting, state, outputs, e)
 
 
-@numba.njit(cache=True)
+@kernel()
 def step_batch(setting: Setting, state: State, outputs: Outputs, actions: FloatArray) -> None:
     """Step every environment by an hour and fill the outputs.
 
@@ -105,7 +105,7 @@ def step_batch(setting: Setting, state: State, outputs: Outputs, actions: FloatA
         _observe(setting, state, outputs, e)
 
 
-@numba.njit(cache=True)
+@kernel()
 def _observe(setting: Setting, state: State, outputs: Outputs, e: int) -> None:
     write_observation(
         outputs.observation[e],

@@ -7,10 +7,10 @@ float32 where CityLearn stores them and are float64 in between. Arrays hold floa
 from collections.abc import Sequence
 from typing import Protocol
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from iquitos_citylearn.env.kernels import kernel
 from iquitos_citylearn.site.model import Battery, Curve, FloatArray
 
 TINY = 1e-6
@@ -18,7 +18,7 @@ TINY = 1e-6
 ROOT_EXPONENT = 0.5
 
 
-compiled = numba.njit(cache=True, error_model="numpy")
+compiled = kernel(error_model="numpy")
 """Decorator of the kernels; without fast math, since they must equal CityLearn bit for bit."""
 
 

@@ -32,10 +32,10 @@ error (`env/tables.py`), and the departure time and need, which drivers state wh
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from iquitos_citylearn.env.kernels import kernel
 from iquitos_citylearn.env.physics import Equipment, Years
 from iquitos_citylearn.env.tables import Tables
 from iquitos_citylearn.params import EnvironmentParams
@@ -86,7 +86,7 @@ def observation_low(forecast_hours: int, n_chargers: int) -> NDArray[np.float32]
     return low
 
 
-@numba.njit(cache=True, inline="always")
+@kernel(inline="always")
 def full_power_hours(soc_gap: float, capacity_kwh: float, efficiency: float, rating_kw: float) -> float:
     """Return the hours at full power that close a gap of SOC; 0 for a negative gap."""
     if soc_gap <= 0.0:
@@ -94,7 +94,7 @@ def full_power_hours(soc_gap: float, capacity_kwh: float, efficiency: float, rat
     return soc_gap * capacity_kwh / (efficiency * rating_kw)
 
 
-@numba.njit(cache=True)
+@kernel()
 def write_observation(
     out: NDArray[np.float32],
     equipment: Equipment,

@@ -36,9 +36,9 @@ Ng, Harada, Russell (1999), Policy invariance under reward transformations, ICML
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from iquitos_citylearn.env.kernels import kernel
 from iquitos_citylearn.env.physics import Equipment, Years
 from iquitos_citylearn.env.tables import Tables
 from iquitos_citylearn.params import RewardParams
@@ -64,7 +64,7 @@ def make_weighting(params: RewardParams) -> RewardWeighting:
     return RewardWeighting(scale, float(params.unmet_scale), float(params.overdelivery_scale))
 
 
-@numba.njit(cache=True)
+@kernel()
 def write_reward_terms(
     out: FloatArray,
     per_charger: FloatArray,

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from iquitos_citylearn.env.kernels import kernel
 from iquitos_citylearn.env.physics import (
     Equipment,
     State,
@@ -152,7 +152,7 @@ def _constant_year(
     return _run_constant(equipment, years, state, y, charger_action)
 
 
-@numba.njit(cache=True)
+@kernel()
 def _run_constant(
     equipment: Equipment, years: Years, state: State, y: int, charger_action: float
 ) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -1,0 +1,43 @@
+"""Compilation of the kernels, cached on disk for one state of their sources.
+
+Numba holds a cached kernel to the file that it stands in, not to the files of the kernels that it calls: after a change
+of the reward, the compiled step would go on with the old one. So every state of the sources has a cache of its own.
+"""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+SOURCES = Path(__file__).parent
+
+
+def sources_digest(folder: Path) -> str:
+    """Return a digest of the names and contents of a folder's Python files."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*.py")):
+        content = file.read_bytes()
+        digest.update(f"{file.name} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()[:16]
+
+
+chosen_folder = numba.config.CACHE_DIR  # type: ignore[attr-defined]  # of NUMBA_CACHE_DIR, or empty
+cache_folder = Path(chosen_folder or SOURCES / "__pycache__") / f"kernels_{sources_digest(SOURCES)}"
+numba.config.CACHE_DIR = str(cache_folder)  # type: ignore[attr-defined]
+
+
+def kernel(**options: Any) -> Callable[[Function], Function]:
+    """Return the decorator of a kernel: compiled without Python objects, cached on disk.
+
+    Parameters
+    ----------
+    **options
+        Of `numba.njit`.
+    """
+    decorator: Callable[[Function], Function] = numba.njit(cache=True, **options)
+    return decorator
