@@ -17,7 +17,7 @@ from iquitos_citylearn.optimum.policy import PlanPolicy
 from iquitos_citylearn.optimum.program import Prices, Program
 from iquitos_citylearn.rollout import roll_out
 from iquitos_citylearn.site.dataset import write_dataset
-from iquitos_citylearn.stages.optimum import evaluate_optimum
+from iquitos_citylearn.stages.baseline import evaluate_optimum
 from tests.small import bess, hand_site, setting_of, small_site
 
 FEW = settings(max_examples=40, deadline=None)

@@ -38,6 +38,7 @@ class Policy(StrEnum):
     A2C = "a2c"
     UNCONTROLLED = "uncontrolled"
     REQUIRED = "required"
+    OPTIMUM = "optimum"
 
 
 @app.command("build-dataset")
@@ -87,9 +88,9 @@ def evaluate(policy: Annotated[Policy, typer.Option(help="Which policy.")]) -> N
 
         evaluate_agent(policy.value, params)
     else:
-        from iquitos_citylearn.stages.baseline import evaluate_rule
+        from iquitos_citylearn.stages.baseline import evaluate_baseline
 
-        evaluate_rule(policy.value, params)
+        evaluate_baseline(policy.value, params)
 
 
 @app.command()

@@ -23,6 +23,8 @@ KEY_FIGURES = (
 )
 REFERENCES = ("UNCONTROLLED", "SAC")
 DIFFERENCES = ("co2_kg", "cost_usd", "peak_import_kw", "ev_unmet_kwh", "reward.total")
+SERVING = 0.99
+"""A policy whose service is below this saves CO2 by leaving cars without what they need."""
 LITTLE_SHARE = 0.10
 """Below this share of uncontrolled CO2 the report calls the gain small."""
 
@@ -128,13 +130,14 @@ def comparison_table(comparison: Mapping[str, Mapping[str, Any]]) -> str:
 def verdict(comparison: Mapping[str, Mapping[str, Any]]) -> str:
     """Return what there is to gain against charging at once, and who gains it, in a sentence or two."""
     base = comparison["uncontrolled"]["co2_kg"]["mean"]
-    best = min(comparison, key=lambda name: comparison[name]["co2_kg"]["mean"])
+    serving = [name for name, figures in comparison.items() if _serves(figures)]
+    best = min(serving, key=lambda name: comparison[name]["co2_kg"]["mean"], default="uncontrolled")
     gain_kg = base - comparison[best]["co2_kg"]["mean"]
     gain_usd = comparison["uncontrolled"]["cost_usd"]["mean"] - comparison[best]["cost_usd"]["mean"]
     share = gain_kg / base if base else 0.0
     text = (
-        f"Least CO2: {best}, {gain_kg:,.0f} kg and {gain_usd:,.0f} USD a year below charging at once to full "
-        f"({100 * share:.1f} % of the site's CO2)."
+        f"Least CO2 of the policies that serve the cars: {best}, {gain_kg:,.0f} kg and {gain_usd:,.0f} USD a year "
+        f"below charging at once to full ({100 * share:.1f} % of the site's CO2)."
     )
     if "required" in comparison and share < LITTLE_SHARE:
         rule_kg = base - comparison["required"]["co2_kg"]["mean"]
@@ -143,6 +146,10 @@ def verdict(comparison: Mapping[str, Mapping[str, Any]]) -> str:
             f"{rule_kg:,.0f} kg of it without any learning."
         )
     return text
+
+
+def _serves(figures: Mapping[str, Any]) -> bool:
+    return "ev_service" not in figures or bool(figures["ev_service"]["mean"] >= SERVING)
 
 
 def _cell(spread: Mapping[str, float], scale: float, decimals: int, unit: str = "") -> str:

@@ -7,7 +7,7 @@ from iquitos_citylearn.comparison import compare, comparison_table, read_results
 from iquitos_citylearn.environment import describe_environment
 
 METRICS_FOLDER = Path("metrics")
-POLICIES = ("UNCONTROLLED", "REQUIRED", "SAC", "PPO", "A2C")
+POLICIES = ("UNCONTROLLED", "REQUIRED", "OPTIMUM", "SAC", "PPO", "A2C")
 
 
 def compare_results() -> str:
