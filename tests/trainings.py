@@ -1,8 +1,14 @@
 """Trainings of a few seconds, for tests."""
 
+import multiprocessing
+import os
+import sys
+from multiprocessing.process import BaseProcess
+from multiprocessing.sharedctypes import RawValue
 from pathlib import Path
 
 from iquitos_citylearn.agents.jobs import SeedJob
+from iquitos_citylearn.agents.worker import run_worker
 from iquitos_citylearn.params import Params
 
 TINY = {
@@ -34,3 +40,20 @@ def job_in(folder: Path, agent: str, params: Params, training_folder: Path, **ch
         status_file=folder / "runs" / "seed_0.json",
         checkpoint_period_s=0.0,
     )
+
+
+def run_logged(job: SeedJob, log: Path) -> None:
+    """Train a seed as a training process does, its log appended to a file; the target of a process."""
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(descriptor, 2)
+    sys.stderr = os.fdopen(descriptor, "w", buffering=1)
+    run_worker(job, RawValue("Q", 0))
+
+
+def training_process(job: SeedJob, log: Path) -> BaseProcess:
+    """Start a training process; all that it imports is loaded once for all of them."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["iquitos_citylearn.agents.training", "tests.trainings"])
+    process = context.Process(target=run_logged, args=(job, log))
+    process.start()
+    return process

@@ -116,11 +116,19 @@ class Checkpoints:
         Its environment, new.
     progress : ProgressCallback
         What is recorded of the training.
+
+    Raises
+    ------
+    ValueError
+        If the training holds what can't be resumed exactly: a noise matrix that is drawn before a rollout starts
+        (`use_sde`), a replay buffer that shares rows between transitions.
     """
 
     def __init__(
         self, folder: CheckpointFolder, model: BaseAlgorithm, env: ChargingVecEnv, progress: ProgressCallback
     ) -> None:
+        if model.use_sde:
+            raise ValueError("kwargs.use_sde is True: exploration by a noise matrix can't be resumed exactly")
         self.folder, self.model, self.env, self.progress = folder, model, env, progress
         self.segments: ReplaySegments | None = None
         if isinstance(model, OffPolicyAlgorithm) and model.replay_buffer is not None:

@@ -127,7 +127,7 @@ def _learn(job: SeedJob, model: BaseAlgorithm, callback: BaseCallback) -> None:
     try:
         with _autocast(job.agent, model):
             model.learn(left, callback=callback, reset_num_timesteps=done == 0)
-    except ValueError:
+    except (ValueError, RuntimeError):
         check_learned(model)  # torch refuses what is not finite where it meets it; this names where it came from
         raise
 

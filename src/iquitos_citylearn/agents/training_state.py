@@ -37,14 +37,7 @@ def training_state(model: BaseAlgorithm, env: ChargingVecEnv) -> dict[str, Any]:
         Between two rollouts.
     env : ChargingVecEnv
         The environment that it learns in.
-
-    Raises
-    ------
-    ValueError
-        If the model explores with a noise matrix (`use_sde`) that is drawn before a rollout starts.
     """
-    if model.use_sde:
-        raise ValueError("kwargs.use_sde is True: exploration by a noise matrix can't be resumed exactly")
     return {
         "attributes": {name: getattr(model, name) for name in COUNTERS_AND_EPISODES},
         "parameters": model.get_parameters(),
