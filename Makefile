@@ -13,7 +13,7 @@ unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup repro smoke test lint lock deps
+.PHONY: help setup repro smoke test lint lock deps readme
 
 help: ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -45,6 +45,9 @@ lint: $(READY) ## Check style and types
 lock: ## Compile the locks from base.in, numerics.yaml and overrides.txt (UPGRADE=1: newest versions)
 	@[ -e $(READY) ] || $(MAKE) setup # an older set-up will do: the next command installs the new lock
 	$(PY) requirements/lock.py $(if $(UPGRADE),--upgrade)
+
+readme: $(READY) ## Put the results in metrics/ into the README
+	$(PY) -m iquitos_citylearn.readme
 
 deps: $(READY) ## Write the modules and versions that each stage uses into dvc.yaml
 	$(PY) tests/import_graph.py
