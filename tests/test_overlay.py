@@ -28,7 +28,7 @@ def test_only_the_named_keys_differ(tmp_path):
 def test_smoke_params_are_valid(tmp_path):
     target = tmp_path / "params.yaml"
     write_overlaid(ROOT / "params.yaml", ROOT / "params/smoke.yaml", target)
-    assert load_params(target).site.calendar.n_days == 14
+    assert load_params(target).site.calendar.n_days == 7
 
 
 @pytest.mark.parametrize(
