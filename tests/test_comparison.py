@@ -111,9 +111,12 @@ def test_the_table_by_hand(results):
 def test_the_verdict_names_the_best_and_how_little_it_is(results):
     text = verdict(compare(results))
     # PPO's and the rule's means are equal, 950 kg: the first of them, the rule, 50 of 1,000 kg.
-    assert text.startswith("Least CO2: required, 50 kg and 100 USD a year below charging at once to full (5.0 %")
+    start = "Least CO2 of the policies that serve the cars: "
+    assert text.startswith(f"{start}required, 50 kg and 100 USD a year below charging at once to full (5.0 %")
     assert "That is little, and the rule `required`" in text
     results["PPO"] = result("PPO", run(500.0))
     text = verdict(compare(results))
-    assert text.startswith("Least CO2: ppo, 500 kg")
+    assert text.startswith(f"{start}ppo, 500 kg")
     assert "That is little" not in text
+    results["PPO"] = result("PPO", run(500.0, ev_service=0.98))
+    assert verdict(compare(results)).startswith(f"{start}required"), "who leaves cars without energy saves nothing"

@@ -5,6 +5,7 @@ from iquitos_citylearn.agents.rules import RULES, ConstantPolicy
 from iquitos_citylearn.cli import Agent, Policy
 from iquitos_citylearn.env.action import MAPPINGS
 from iquitos_citylearn.rollout import roll_out
+from iquitos_citylearn.stages.baseline import OPTIMUM
 from tests.small import hand_site, setting_of
 
 # Charger 0: 2 kW and a quarter of the SOC an hour; it wants half an hour's worth and stays for ten.
@@ -50,4 +51,4 @@ def test_a_rule_is_a_policy_of_the_program_and_uses_a_known_mapping(name):
 
 
 def test_the_program_knows_every_policy():
-    assert set(Policy) == set(RULES) | set(Agent)
+    assert set(Policy) == set(RULES) | set(Agent) | {OPTIMUM}

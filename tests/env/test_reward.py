@@ -284,3 +284,54 @@ def test_a_negative_tariff_pays_for_importing_in_its_hours_only(params):
     site = hand_site(STAY, price=[-0.3] * 12 + [0.1] * 12 + [-0.3] * 12 + [0.1] * 12)
     values = term_of(site, params, "cost", play(24, [(0, 3), (0, 15)]))
     assert (values[3], values[15]) == (pytest.approx(1.5 * 2.0), pytest.approx(-0.5 * 2.0))
+
+
+# Each charger's part of the reward.
+
+
+def parts_of(site, params, actions, **changes):
+    """Return each charger's parts and the terms of every step, from the VecEnv that hands the parts out."""
+    vec = ChargingVecEnv(setting_of(site, params, **changes), 1, seed=0, reward_per_charger=True)
+    vec.reset()
+    parts, terms = [], []
+    for action in np.asarray(actions, dtype=np.float32):
+        _, reward, _, _ = vec.step(action[None])
+        assert reward.shape == (1, site.n_chargers)
+        np.testing.assert_array_equal(reward, vec.outputs.charger_reward.astype(np.float32))
+        parts.append(vec.outputs.charger_reward[0].copy())
+        terms.append(vec.outputs.terms[0].copy())
+    return np.array(parts), np.array(terms)
+
+
+@pytest.mark.parametrize("bess_kind", ["automatic", "none"])
+def test_the_parts_sum_to_the_reward_where_something_charges(params, bess_kind):
+    site = small_site(51, bess=bess_kind)
+    actions = random_policy_actions(np.random.default_rng(3), site.n_steps, site.n_chargers)
+    parts, terms = parts_of(site, params, actions)
+    charging = roll_out(Replay(actions), setting_of(site, params)).charger_kwh.sum(axis=1) > 0.0
+    assert 10 < charging.sum() < site.n_steps
+    np.testing.assert_allclose(parts[charging].sum(axis=1), terms[charging].sum(axis=1), rtol=1e-9, atol=1e-11)
+    # Without charging, only the EV term is some charger's.
+    np.testing.assert_allclose(parts[~charging].sum(axis=1), terms[~charging, 3], rtol=1e-9, atol=1e-11)
+
+
+def test_a_charger_bears_its_own_ev_term_and_the_others_by_its_energy(params):
+    # Both charge at step 3: 2 and 4 kWh, all imported. Charger 1 is full after that, charger 0 leaves 2 kWh short.
+    site = hand_site([(0, 3, 4, 0.25, 0.75), (1, 3, 6, 0.5, 0.5)])
+    parts, _ = parts_of(site, params, play(6, [(0, 3), (1, 3)]), **only("co2"))
+    assert parts[3].tolist() == [pytest.approx(-2.0), pytest.approx(-4.0)]
+    parts, _ = parts_of(site, params, play(6, [(1, 3)]), **only("ev_satisfaction"))
+    # Feasible for charger 0 was 0.5: 0.25 x 4 / 0.5 = 2 kWh unmet; charger 1 went 4 kWh beyond its need.
+    assert parts[3].tolist() == [
+        pytest.approx(-2.0 * params.reward.unmet_scale), pytest.approx(-4.0 * params.reward.overdelivery_scale)
+    ]  # fmt: skip
+    assert (parts[[0, 1, 2, 4, 5]] == 0.0).all()
+
+
+def test_no_charger_bears_the_hour_in_which_another_refills_the_battery(params):
+    pv_kwh = [0.0] * 8 + [40.0] * 8 + [0.0] * 32
+    site = hand_site(STAY, pv_kwh=pv_kwh, battery=bess(capacity_kwh=50.0))
+    parts, terms = parts_of(site, params, play(24, [(0, 3)]), **only("co2"))
+    assert parts[3].tolist() == [pytest.approx(-2.0, abs=2e-5), 0.0]
+    assert terms[8:16, 0].max() > 0.0, "the battery gives it back"
+    assert (parts[4:] == 0.0).all()
