@@ -141,6 +141,16 @@ def test_a_write_that_fails_midway_leaves_the_old_file_and_no_temporary_one(tmp_
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_who_reads_while_it_is_written_has_the_old_file_whole(tmp_path):
+    path = tmp_path / "x.bin"
+    write_bytes(path, b"old content")
+    with path.open("rb") as reader:
+        assert reader.read(3) == b"old"
+        write_bytes(path, b"new")
+        assert reader.read() == b" content"
+    assert path.read_bytes() == b"new"
+
+
 def test_write_through_keeps_the_old_file_when_the_writer_fails(tmp_path):
     path = tmp_path / "x.csv"
     write_bytes(path, b"old")

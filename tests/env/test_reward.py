@@ -145,6 +145,16 @@ def test_what_is_not_feasible_is_not_unmet_and_a_car_above_its_need_needs_nothin
     assert over[2] == pytest.approx(-2.0 * params.reward.overdelivery_scale)
 
 
+def test_what_a_car_lost_by_itself_may_be_charged_again(params):
+    # It wants 0.25, comes with 0.75 and loses a quarter of that an hour: 0.5625, charged to 0.8125 at step 1. Beyond
+    # max(required, arrival) are 0.0625 x 4 kWh / 0.5 = 0.5 kWh.
+    site = hand_site([(0, 0, 4, 0.75, 0.25)])
+    lossy = [replace(one, ev=replace(one.ev, loss_coefficient=0.25)) for one in site.chargers]
+    site = replace(site, chargers=tuple(lossy))
+    over = term_of(site, params, "ev_satisfaction", play(4, [(0, 1)]))
+    assert over == [0.0, pytest.approx(-0.5 * params.reward.overdelivery_scale), 0.0, 0.0]
+
+
 # The battery: a kWh from it is imported later, unless surplus PV refills it.
 
 
@@ -194,9 +204,9 @@ def test_without_a_battery_charging_more_never_raises_the_terms_of_imports(param
     rng = np.random.default_rng(seed)
     site = small_site(seed, n_chargers=2, n_steps=30, bess="none")
     actions = random_policy_actions(rng, 30, 2)
-    step, charger = int(rng.integers(30)), int(rng.integers(2))
+    step, which = int(rng.integers(30)), int(rng.integers(2))
     more = actions.copy()
-    more[step, charger] = 1.0
+    more[step, which] = 1.0
     before, after = terms_of(site, params, actions), terms_of(site, params, more)
     for term in IMPORT_TERMS:
         assert after[step][term] <= before[step][term] + 1e-12
