@@ -51,8 +51,9 @@ def read_evaluation_years(params: Params, data_folder: Path, action_mapping: str
         If one is missing or damaged.
     """
     draws = params.site.draws
+    headline = read_dataset(data_folder / SCHEMA)
     others = [read_draw(data_folder / EVALUATION / str(seed)) for seed in draws.evaluation_seeds]
-    sites = [read_dataset(data_folder / SCHEMA), *others]
+    sites = [headline, *others]
     keys = [0, *(FIRST_EVALUATION_FORECAST_KEY + index for index in range(len(others)))]
     return make_evaluated_years(params, (draws.headline_seed, *draws.evaluation_seeds), sites, keys, action_mapping)
 
