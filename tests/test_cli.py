@@ -10,7 +10,7 @@ from iquitos_citylearn.cli import main
 from tests.test_params import changed
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = ("build-dataset", "references", "train", "evaluate", "trace", "compare")
+COMMANDS = ("build-dataset", "references", "rules", "train", "evaluate", "trace", "compare")
 
 
 @pytest.fixture

@@ -109,9 +109,17 @@ def evaluate(policy: Annotated[Policy, typer.Option(help="Which policy.")]) -> N
 
         evaluate_baseline(policy.value, params)
     else:
-        from iquitos_citylearn.stages.rule import evaluate_rule
+        from iquitos_citylearn.stages.rules import evaluate_rule
 
         evaluate_rule(policy.value, params)
+
+
+@app.command()
+def rules() -> None:
+    """Run the rules that are no baselines over the evaluation years."""
+    from iquitos_citylearn.stages.rules import evaluate_rules
+
+    evaluate_rules(_params())
 
 
 @app.command()
