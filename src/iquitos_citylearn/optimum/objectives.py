@@ -7,9 +7,9 @@ co2          imported kWh x carbon intensity     no intensity is negative
 cost         imported kWh x tariff               no tariff is negative (a negative one is refused)
 peak_import  highest import of an hour           it is a maximum; among its plans, one of least CO2
 reward       - total reward                      its terms are linear in import, export and battery energy;
-                                                 every car gets its need, so that no energy is unmet, and none
-                                                 gets more, which must cost at least what solar self-consumption
-                                                 pays (otherwise refused: more would then pay)
+                                                 unmet energy is none (or the least under an import limit), and
+                                                 no car gets more than its need, which must cost at least what
+                                                 solar self-consumption pays (otherwise refused: more would pay)
 ===========  ==================================  =========================================================
 
 Less is better for all four.
@@ -71,6 +71,11 @@ def _reward_prices(setting: Setting) -> Prices:
             f"overdelivery_scale is {weighting.overdelivery_scale:g}: a kWh beyond need must cost at least what "
             "solar_self_consumption pays for it, or the reward has no optimum that serves cars exactly"
         )
+    roots = np.unique(setting.equipment.ev["flat_root"])
+    if setting.equipment.import_limited and len(roots) > 1:
+        raise ValueError(
+            "cars of different efficiency under an import limit: the price of an unmet kWh is not one number"
+        )
     draw = (
         weight["co2"] * years.carbon_kg_per_kwh[0] * tables.carbon_per_mean[0]
         + weight["cost"] * years.price_usd_per_kwh[0] * tables.price_per_mean[0]
@@ -81,7 +86,13 @@ def _reward_prices(setting: Setting) -> Prices:
     shadow_stored_kwh = tables.bess_capacity_kwh * tables.shadow_bess_soc_change[0]
     kept = weight["solar_self_consumption"]
     constant = draw @ (eta * shadow_stored_kwh - tables.shadow_import_kwh[0]) - kept * tables.shadow_export_kwh[0].sum()
-    return Prices(grid_import=draw, grid_export=np.full_like(draw, kept), stored=eta * draw, constant=float(constant))
+    return Prices(
+        grid_import=draw,
+        grid_export=np.full_like(draw, kept),
+        stored=eta * draw,
+        unmet=weight["ev_satisfaction"] * weighting.unmet_scale * float(roots[0]),
+        constant=float(constant),
+    )
 
 
 def _refuse_negative(prices: FloatArray, name: str) -> None:

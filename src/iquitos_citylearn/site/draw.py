@@ -77,8 +77,9 @@ def draw_site(params: SiteParams, seed: int) -> tuple[Site, DrawReport]:
         carbon_kg_per_kwh=np.full(len(hours), params.grid.carbon_intensity_kg_per_kwh),
         weather=report.weather,
         pv_rated_power_kwp=float(params.pv.rated_power_kwp),
-        bess=make_bess(params.bess),
+        bess=None if params.bess is None else make_bess(params.bess),
         bess_automatic=True,
+        import_limit_kw=params.grid.import_limit_kw,
         chargers=make_chargers(params.charging),
         sessions=generate_sessions(params.charging, sessions_rng, params.calendar.n_days),
     )

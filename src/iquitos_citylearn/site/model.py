@@ -143,6 +143,9 @@ class Site:
         The stationary battery.
     bess_automatic : bool
         True: the battery covers the deficit and takes the surplus by itself; False: the agent dispatches it.
+    import_limit_kw : float or None
+        Import that the requests of chargers and battery are cut down to [kW]; None without a limit. Not with a
+        battery on automatic dispatch, which would act after the cut.
     chargers : tuple of Charger
         Chargers with their cars.
     sessions : Sessions
@@ -160,6 +163,7 @@ class Site:
     pv_rated_power_kwp: float
     bess: Battery | None
     bess_automatic: bool = True
+    import_limit_kw: float | None = None
     chargers: tuple[Charger, ...] = field(default_factory=tuple)
     sessions: Sessions
 

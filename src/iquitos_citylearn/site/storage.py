@@ -44,6 +44,7 @@ class Equipment:
     bess: Battery | None
     bess_automatic: bool
     chargers: tuple[Charger, ...]
+    import_limit_kw: float | None = None
 
 
 def write_draw(site: Site, folder: Path) -> None:
@@ -71,11 +72,15 @@ def write_draw(site: Site, folder: Path) -> None:
         bess=site.bess,
         bess_automatic=site.bess_automatic,
         chargers=site.chargers,
+        import_limit_kw=site.import_limit_kw,
     )
+    content = asdict(equipment)
+    if site.import_limit_kw is None:
+        del content["import_limit_kw"]
     folder.mkdir(parents=True, exist_ok=True)
     _write_table(folder / SERIES_FILE, series)
     _write_table(folder / SESSIONS_FILE, sessions)
-    write_json(folder / EQUIPMENT_FILE, asdict(equipment))
+    write_json(folder / EQUIPMENT_FILE, content)
 
 
 def read_draw(folder: Path) -> Site:
