@@ -3,7 +3,8 @@ import json
 import pytest
 
 from iquitos_citylearn.artifacts import ArtifactError, write_json
-from iquitos_citylearn.comparison import KEY_FIGURES, compare, comparison_table, read_results, verdict
+from iquitos_citylearn.comparison import KEY_FIGURES, compare, comparison_table, read_present, read_results, verdict
+from iquitos_citylearn.results import text_file
 
 
 def run(co2_kg, total=-1.0, **others):
@@ -95,7 +96,25 @@ def test_missing_and_incomplete_results_are_refused_and_each_is_named(results, t
     assert lines[0].endswith("result_UNCONTROLLED.json: status is 'not certified', not 'complete'")
     assert "result_REQUIRED.json: cannot be read: No such file" in lines[1]
     assert "result_SAC.json: is not JSON" in lines[2]
-    assert lines[3].endswith("result_PPO.json: has no runs")
+    assert lines[3].endswith("result_PPO.json: has no agent or no runs")
+
+
+def test_a_result_that_could_not_be_written_is_not_read_from_an_earlier_file(results, tmp_path):
+    file = tmp_path / "result_SAC.json"
+    write_json(file, results["SAC"])
+    text_file(file).write_text("status: text")
+    with pytest.raises(ArtifactError, match=r"result_SAC\.json: could not be written; .*result_SAC\.txt says why"):
+        read_results([file])
+
+
+def test_what_is_present_is_told_from_what_is_not(results, tmp_path):
+    for name in ("SAC", "PPO"):
+        write_json(tmp_path / f"result_{name}.json", results[name])
+    write_json(tmp_path / "result_PPO.json", results["PPO"] | {"status": "minimal"})
+    present, problems = read_present(tmp_path / f"result_{name}.json" for name in results)
+    assert present == {"SAC": results["SAC"]}
+    assert list(problems) == ["result_UNCONTROLLED.json", "result_REQUIRED.json", "result_PPO.json"]
+    assert problems["result_PPO.json"].endswith("status is 'minimal', not 'complete'")
 
 
 def test_the_table_by_hand(results):

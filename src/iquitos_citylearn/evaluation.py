@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv
 from numpy.typing import NDArray
 
 from iquitos_citylearn.agents.rules import Policy
-from iquitos_citylearn.artifacts import write_csv, write_json, write_through
+from iquitos_citylearn.artifacts import write_csv
 from iquitos_citylearn.env.observation import observation_names
 from iquitos_citylearn.env.replay import Trajectory, replay
 from iquitos_citylearn.env.reward import TERMS
 from iquitos_citylearn.env.setting import Setting, make_setting
 from iquitos_citylearn.kpis import key_figures, make_timeseries, session_outcomes
 from iquitos_citylearn.params import Params
+from iquitos_citylearn.results import COMPLETE, write_outputs
 from iquitos_citylearn.rollout import Rollout, roll_out
 from iquitos_citylearn.site.dataset_reader import read_dataset
 from iquitos_citylearn.site.model import Site
@@ -103,6 +103,8 @@ def evaluate(
     ------
     CertificationError
         If CityLearn deviates from the twin; the result is written and says so.
+    OutputError
+        If something can't be written as it should be; the rest is, and the result says what it is worth.
     FloatingPointError
         If anything in a year is not finite.
     """
@@ -115,11 +117,16 @@ def evaluate(
     rollout = rollouts[chosen]
     certification = certify(rollout, year)
     exact = certification["max_abs_deviation"] == 0.0
-    result = {"status": "complete" if exact else "not certified", "agent": name} | figures[chosen] | dict(extra)
+    result = {"status": COMPLETE if exact else "not certified", "agent": name} | figures[chosen] | dict(extra)
     simulations = metrics_folder / "simulations"
-    write_csv(simulations / f"timeseries_{name}.csv", _series(rollout, year))
-    write_trace(simulations / f"trace_{name}.csv", rollout, year)
-    write_json(metrics_folder / f"result_{name}.json", result | {"certification": certification, "runs": figures})
+    write_outputs(
+        metrics_folder / f"result_{name}.json",
+        result | {"certification": certification, "runs": figures},
+        {
+            simulations / f"timeseries_{name}.csv": lambda path: write_csv(path, _series(rollout, year)),
+            simulations / f"trace_{name}.csv": lambda path: write_trace(path, rollout, year),
+        },
+    )
     if not exact:
         deviation = certification["max_abs_deviation"]
         raise CertificationError(f"{name}: CityLearn deviates from the twin by up to {deviation!r}; see the result")
@@ -156,9 +163,7 @@ def write_trace(path: Path, rollout: Rollout, year: HeadlineYear) -> None:
     }
     columns |= {f"action_{name}": rollout.charger_action[:, index] for index, name in enumerate(chargers)}
     columns |= {f"reward_{term}": rollout.reward_terms[:, index] for index, term in enumerate(TERMS)}
-    table = pa.table({name: np.ascontiguousarray(values) for name, values in columns.items()})
-    options = pa.csv.WriteOptions(quoting_style="none")
-    write_through(path, lambda temporary: pa.csv.write_csv(table, temporary, options))
+    write_csv(path, pa.table({name: np.ascontiguousarray(values) for name, values in columns.items()}))
 
 
 def _series(rollout: Rollout, year: HeadlineYear) -> pd.DataFrame:
