@@ -41,7 +41,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     except OSError as error:
         raise ArtifactError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        with contextlib.suppress(OSError):
             temporary.unlink()
 
 

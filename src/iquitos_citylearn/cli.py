@@ -1,5 +1,6 @@
 """The command line: one thin command per stage. Heavy modules are imported inside the command that needs them."""
 
+import io
 import logging
 import math
 import os
@@ -166,6 +167,8 @@ def _params() -> "Params":
 def main() -> None:
     """Run the program; what is wrong with an input is one message and exit status 1."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: a terminal may know no such letter
     try:
         app()
     except (ValueError, OSError, RuntimeError, FloatingPointError) as error:

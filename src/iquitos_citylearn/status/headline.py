@@ -25,7 +25,7 @@ def _of_result(file: Path) -> str:
     result = read_json(file)
     texts = [f"CO2 {result['co2_kg'] / 1000:.2f} t, cost {result['cost_usd'] / 1000:.2f} kUSD"]
     if result["ev_service"] is not None:
-        texts.append(f"EV service {result['ev_service']:.2%}")
+        texts.append(f"EV service {100 * result['ev_service']:.2f} %")
     if len(result["runs"]) > 1:
         texts.append(f"median of {len(result['runs'])} seeds")
     return ", ".join(texts)
@@ -34,12 +34,12 @@ def _of_result(file: Path) -> str:
 def _of_models(folder: Path) -> str:
     record: Mapping[str, Any] = read_json(folder / "training.json")
     steps = {seed["timesteps"] for seed in record.values()}
-    return f"{len(record)} seeds, {' or '.join(f'{n:,}' for n in sorted(steps))} steps each"
+    return f"seeds: {len(record)}, {' or '.join(f'{n:,}' for n in sorted(steps))} steps each"
 
 
 def _of_dataset(file: Path) -> str:
     summary = read_json(file)
-    return f"{summary['n_steps']:,} steps, {summary['n_chargers']} chargers, {len(summary['warnings'])} warnings"
+    return f"{summary['n_steps']:,} steps, {summary['n_chargers']} chargers, warnings: {len(summary['warnings'])}"
 
 
 def _of_comparison(file: Path) -> str:
