@@ -8,10 +8,11 @@ import pytest
 import yaml
 
 from iquitos_citylearn.cli import main
+from tests.test_comparison import write_results
 from tests.test_params import changed
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = ("build-dataset", "train", "evaluate", "trace", "compare", "status")
+COMMANDS = ("build-dataset", "references", "train", "evaluate", "trace", "compare", "status")
 
 
 @pytest.fixture
@@ -110,17 +111,20 @@ def test_an_untrained_agent_is_one_message(iquitos, tmp_path):
 
 
 def test_comparing_nothing_names_every_missing_result_and_writes_nothing(iquitos, tmp_path):
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
     code, out, err = iquitos("compare")
     assert (code, out) == (1, "")
-    for name in ("UNCONTROLLED", "REQUIRED", "SAC", "PPO", "A2C"):
+    for name in ("UNCONTROLLED", "REQUIRED", "LATEST", "SAC", "PPO", "A2C"):
         assert f"metrics/result_{name}.json: cannot be read" in err
-    assert results_in(tmp_path) == []
+    assert results_in(tmp_path) == ["params.yaml"]
 
 
 @pytest.fixture
 def compared(iquitos, tmp_path):
     """Return the bytes of a comparison after which one result went missing."""
-    metrics = shutil.copytree(ROOT / "metrics", tmp_path / "metrics")
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    metrics = tmp_path / "metrics"
+    write_results(metrics)
     assert iquitos("compare")[0] == 0
     (metrics / "result_PPO.json").unlink()
     return {path.name: path.read_bytes() for path in metrics.iterdir() if path.is_file()}
@@ -141,8 +145,8 @@ def test_what_is_complete_is_compared_on_demand_and_the_absent_are_named(iquitos
     partial = json.loads((tmp_path / "partial.json").read_text())
     assert list(partial["absent"]) == ["result_PPO.json"]
     whole = json.loads(compared["comparison.json"])
-    assert partial.keys() - {"absent"} == whole.keys() - {"ppo"}
-    assert partial["sac"]["co2_kg"] == whole["sac"]["co2_kg"]
+    assert partial["policies"].keys() == whole["policies"].keys() - {"ppo"}
+    assert partial["policies"]["sac"]["co2_kg"] == whole["policies"]["sac"]["co2_kg"]
     assert {path.name: path.read_bytes() for path in (tmp_path / "metrics").iterdir() if path.is_file()} == compared
 
 
@@ -155,7 +159,8 @@ def test_what_is_complete_is_compared_on_demand_and_the_absent_are_named(iquitos
     ],
 )
 def test_a_partial_comparison_never_takes_the_place_of_a_whole_one(iquitos, tmp_path, arguments, code, message):
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
     returned, out, err = iquitos("compare", *arguments)
     assert (returned, out) == (code, "")
     assert message in err
-    assert results_in(tmp_path) == []
+    assert results_in(tmp_path) == ["params.yaml"]

@@ -42,6 +42,15 @@ class Policy(StrEnum):
     UNCONTROLLED = "uncontrolled"
     REQUIRED = "required"
     OPTIMUM = "optimum"
+    LATEST = "latest"
+    LEAST_LAXITY = "least_laxity"
+    SOLAR_FOLLOWING = "solar_following"
+    RANDOM = "random"
+    IDLE = "idle"
+
+
+BASELINES = (Policy.UNCONTROLLED, Policy.REQUIRED, Policy.OPTIMUM)
+"""Policies without a model whose headline year CityLearn replays in full."""
 
 
 @app.command("build-dataset")
@@ -51,6 +60,15 @@ def build_dataset_command() -> None:
 
     with _reported("build_dataset"):
         build_dataset(_params(), Path("data"), Path("metrics"))
+
+
+@app.command()
+def references() -> None:
+    """Find what there is to gain in every year."""
+    from iquitos_citylearn.stages.references import write_references
+
+    with _reported("references"):
+        write_references(_params())
 
 
 @app.command()
@@ -86,18 +104,23 @@ def train(
 
 @app.command()
 def evaluate(policy: Annotated[Policy, typer.Option(help="Which policy.")]) -> None:
-    """Run a policy over the headline year, certified in CityLearn."""
+    """Run a policy over the evaluation years, certified in CityLearn."""
     is_agent = policy.value in list(Agent)
-    with _reported(f"{'evaluate' if is_agent else 'baseline'}@{policy}"):
+    kind = "evaluate" if is_agent else "baseline" if policy in BASELINES else "rule"
+    with _reported(f"{kind}@{policy}"):
         params = _params()
         if is_agent:
             from iquitos_citylearn.stages.evaluate import evaluate_agent
 
             evaluate_agent(policy.value, params)
-        else:
+        elif policy in BASELINES:
             from iquitos_citylearn.stages.baseline import evaluate_baseline
 
             evaluate_baseline(policy.value, params)
+        else:
+            from iquitos_citylearn.stages.rule import evaluate_rule
+
+            evaluate_rule(policy.value, params)
 
 
 @app.command()
@@ -122,9 +145,9 @@ def compare(
         raise typer.BadParameter("--allow-missing and --out FILE belong together")
     if out is None:
         with _reported("compare"):
-            _say(compare_results())
+            _say(compare_results(_params()))
     else:
-        _say(compare_present(out))
+        _say(compare_present(_params(), out))
 
 
 @app.command()

@@ -18,6 +18,7 @@ COMPLETE = "complete"
 CRITICAL_FIELDS = (
     "agent",
     "seed",
+    "year",
     "n_steps",
     "grid_import_kwh",
     "co2_kg",
@@ -25,6 +26,7 @@ CRITICAL_FIELDS = (
     "peak_import_kw",
     "ev_service",
     "ev_unmet_kwh",
+    "captured_share_co2",
     "certification",
 )
 """What the minimal form keeps, as far as the result has it."""

@@ -17,6 +17,7 @@ import pytest
 from iquitos_citylearn.site.dataset import write_dataset
 from tests.faults.project import LIMIT_S, PROGRAM, TRAIN
 from tests.small import small_site
+from tests.test_comparison import write_results
 
 pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults")]
 
@@ -109,7 +110,9 @@ def test_evaluation_on_a_full_disk_writes_what_it_can_and_says_what_is_absent(tm
 
 @needs_mounts
 def test_read_only_folders_are_left_as_they_were(tmp_path):
-    metrics = shutil.copytree(ROOT / "metrics", tmp_path / "metrics")
+    metrics = tmp_path / "metrics"
+    write_results(metrics)
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
     before = {name: (metrics / name).read_bytes() for name in files_in(metrics)}
     said = run_in_namespace(
         tmp_path,
@@ -125,7 +128,9 @@ def test_read_only_folders_are_left_as_they_were(tmp_path):
 
 @pytest.mark.skipif(not may_give_up_rights(), reason="NOT TESTED: root can't give up its rights here")
 def test_forbidden_folders_are_left_as_they_were(tmp_path):
-    metrics = shutil.copytree(ROOT / "metrics", tmp_path / "metrics")
+    metrics = tmp_path / "metrics"
+    write_results(metrics)
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
     before = {name: (metrics / name).read_bytes() for name in files_in(metrics)}
     metrics.chmod(0o500)
     done = subprocess.run(

@@ -6,15 +6,14 @@ import pty
 import shutil
 import subprocess
 import threading
-from pathlib import Path
 
 import pytest
 
 from tests.faults.project import LIMIT_S, PROGRAM
+from tests.test_comparison import write_results
 
 pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults")]
 
-ROOT = Path(__file__).resolve().parents[2]
 FAR_AHEAD_S, LONG_AGO_S = 4e9, 1e9
 
 
@@ -60,15 +59,14 @@ def test_output_into_a_pipe_that_nobody_reads(project, left_alone):
 
 
 def test_a_comparison_that_nobody_reads_is_written(project):
-    shutil.copytree(ROOT / "metrics", project.folder / "metrics")
-    before = (ROOT / "metrics" / "comparison.json").read_bytes()
-    (project.folder / "metrics" / "comparison.json").unlink()
+    write_results(project.folder / "metrics")
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run((*PROGRAM, "compare"), cwd=project.folder, check=False, stdout=writing)
     os.close(writing)
     assert done.returncode == 0
-    assert (project.folder / "metrics" / "comparison.json").read_bytes() == before
+    written = {path.name for path in (project.folder / "metrics").glob("[ce]*")}
+    assert written == {"comparison.json", "comparison.md", "environment.json"}
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])

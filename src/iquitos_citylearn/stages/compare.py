@@ -3,39 +3,58 @@
 from pathlib import Path
 
 from iquitos_citylearn.artifacts import write_bytes, write_json
-from iquitos_citylearn.comparison import compare, comparison_table, read_present, read_results, verdict
+from iquitos_citylearn.comparison import compare, read_present, read_results
+from iquitos_citylearn.comparison_text import comparison_text
 from iquitos_citylearn.environment import describe_environment
+from iquitos_citylearn.params import Params
+from iquitos_citylearn.seed_statistics import Resampling
+from iquitos_citylearn.stages.folders import METRICS
 
-METRICS_FOLDER = Path("metrics")
-POLICIES = ("UNCONTROLLED", "REQUIRED", "OPTIMUM", "SAC", "PPO", "A2C")
+POLICIES = (
+    "UNCONTROLLED",
+    "REQUIRED",
+    "LATEST",
+    "LEAST_LAXITY",
+    "SOLAR_FOLLOWING",
+    "RANDOM",
+    "IDLE",
+    "OPTIMUM",
+    "SAC",
+    "PPO",
+    "A2C",
+)
 
 
-def compare_results() -> str:
-    """Write `comparison.json`, `comparison.md` and `environment.json`; return the readable table."""
-    comparison = compare(read_results(_files()))
-    text = comparison_table(comparison) + "\n" + verdict(comparison) + "\n"
-    write_json(METRICS_FOLDER / "comparison.json", comparison)
-    write_bytes(METRICS_FOLDER / "comparison.md", text.encode("utf-8"))
-    write_json(METRICS_FOLDER / "environment.json", describe_environment())
+def compare_results(params: Params) -> str:
+    """Write `comparison.json`, `comparison.md` and `environment.json`; return the readable text."""
+    comparison = compare(read_results(_files()), _resampling(params))
+    text = comparison_text(comparison)
+    write_json(METRICS / "comparison.json", comparison)
+    write_bytes(METRICS / "comparison.md", text.encode("utf-8"))
+    write_json(METRICS / "environment.json", describe_environment())
     return text
 
 
-def compare_present(out: Path) -> str:
-    """Compare the complete results alone; write them to `out`, with `absent` saying why each other policy is not there.
+def compare_present(params: Params, out: Path) -> str:
+    """Compare the complete results alone; write them to `out`, with `absent` saying why each other one is not there.
 
     Raises
     ------
     ValueError
-        If `out` is a file of the stage, which holds every policy or nothing new.
+        If `out` is in the folder of the whole comparison.
     """
-    if out.resolve().parent == METRICS_FOLDER.resolve():
-        raise ValueError(f"{out}: {METRICS_FOLDER} is for the comparison of all policies; write elsewhere")
+    if out.resolve().parent == METRICS.resolve():
+        raise ValueError(f"{out}: {METRICS} is for the comparison of all policies; write elsewhere")
     results, absent = read_present(_files())
-    comparison = compare(results)
+    comparison = compare(results, _resampling(params))
     write_json(out, comparison | {"absent": absent})
-    missing = "".join(f"absent: {reason}\n" for reason in absent.values())
-    return comparison_table(comparison) + "\n" + missing
+    return comparison_text(comparison) + "".join(f"\nabsent: {reason}" for reason in absent.values())
 
 
 def _files() -> list[Path]:
-    return [METRICS_FOLDER / f"result_{name}.json" for name in POLICIES]
+    return [METRICS / f"result_{name}.json" for name in POLICIES]
+
+
+def _resampling(params: Params) -> Resampling:
+    chosen = params.evaluation
+    return Resampling(chosen.bootstrap_resamples, chosen.confidence_level, chosen.bootstrap_seed)

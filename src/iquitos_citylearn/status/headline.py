@@ -26,8 +26,9 @@ def _of_result(file: Path) -> str:
     texts = [f"CO2 {result['co2_kg'] / 1000:.2f} t, cost {result['cost_usd'] / 1000:.2f} kUSD"]
     if result["ev_service"] is not None:
         texts.append(f"EV service {100 * result['ev_service']:.2f} %")
-    if len(result["runs"]) > 1:
-        texts.append(f"median of {len(result['runs'])} seeds")
+    n_seeds = len({run.get("seed") for run in result["runs"]})
+    if n_seeds > 1:
+        texts.append(f"median of {n_seeds} seeds")
     return ", ".join(texts)
 
 
