@@ -4,6 +4,7 @@ A result that can't be written whole is written as the fullest form that can: wh
 error, a text beside it. `status` says which; every form but the first is an error of the stage.
 """
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -57,6 +58,7 @@ def write_outputs(result_file: Path, result: Mapping[str, Any], tables: Mapping[
     """
     failures = []
     for path, write in tables.items():
+        _remove_leftovers(path)
         try:
             write(path)
         except WRITE_ERRORS as error:
@@ -80,6 +82,7 @@ def write_result(path: Path, result: Mapping[str, Any]) -> None:
     OutputError
         If that is not the whole result; says which form stands where, and why.
     """
+    _remove_leftovers(path)
     reason = ""
     for form, write in FORMS.items():
         try:
@@ -130,6 +133,13 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> Path:
     write_json(path, content)
     text_file(path).unlink(missing_ok=True)
     return path
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what a process that was killed while it wrote this file has left of it."""
+    for leftover in path.parent.glob(f".{path.name}.*.tmp"):
+        with contextlib.suppress(OSError):
+            leftover.unlink()
 
 
 def _describe(path: Path, error: BaseException) -> str:

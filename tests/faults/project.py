@@ -1,15 +1,27 @@
-"""A folder in which PPO is trained by real `iquitos train` processes."""
+"""Folders in which real processes train PPO, or evaluate a rule."""
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
+from pathlib import Path
 
 import yaml
 
+from iquitos_citylearn.artifacts import write_json
+from iquitos_citylearn.params import load_params
+from iquitos_citylearn.site.dataset import write_dataset
+from iquitos_citylearn.site.storage import write_draw
+from tests.small import small_site, years_of
+from tests.test_evaluation import REFERENCE
 from tests.trainings import tiny_params
+
+ROOT = Path(__file__).resolve().parents[2]
+HEADLINE_SEED = 2023
 
 PROGRAM = (sys.executable, "-c", "from iquitos_citylearn.cli import main; main()")
 TRAIN = (*PROGRAM, "train", "ppo", "--checkpoint-period", "0.1")
@@ -76,3 +88,15 @@ class Project:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def prepare_evaluation(folder):
+    """Write what `iquitos evaluate` reads: params, a year in CityLearn's files, two more, and what there is to gain."""
+    shutil.copyfile(ROOT / "params.yaml", folder / "params.yaml")
+    site = small_site(4)
+    write_dataset(site, folder / "data" / "site")
+    seeds = load_params(folder / "params.yaml").site.draws.evaluation_seeds
+    for seed, other in zip(seeds, years_of(site, len(seeds)), strict=True):
+        write_draw(other, folder / "data" / "evaluation" / str(seed))
+    years = {seed: asdict(REFERENCE) for seed in (HEADLINE_SEED, *seeds)}
+    write_json(folder / "metrics" / "references.json", {"years": years})

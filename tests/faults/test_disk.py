@@ -10,18 +10,14 @@ import re
 import shlex
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
-from iquitos_citylearn.site.dataset import write_dataset
-from tests.faults.project import LIMIT_S, PROGRAM, TRAIN
-from tests.small import small_site
+from tests.faults.project import LIMIT_S, PROGRAM, ROOT, TRAIN, prepare_evaluation
 from tests.test_comparison import write_results
 
 pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults")]
 
-ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
 NO_RIGHTS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
 """Takes from root what lets it write anywhere."""
@@ -82,14 +78,14 @@ def test_training_on_a_full_disk_keeps_its_checkpoint_and_goes_on_when_there_is_
 
 @needs_mounts
 def test_evaluation_on_a_full_disk_writes_what_it_can_and_says_what_is_absent(tmp_path):
-    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
-    write_dataset(small_site(4), tmp_path / "data" / "site")
-    (tmp_path / "metrics").mkdir()
-    # Seven pages: four for the time series, one for the result, and none left for the trace, which needs four.
+    prepare_evaluation(tmp_path)
+    # Eight pages: one for the references, four for the time series, two for the result; the trace needs four.
     run_in_namespace(
         tmp_path,
         f"""set -e
-        mount -t tmpfs -o size=28k tmpfs metrics
+        cp metrics/references.json .
+        mount -t tmpfs -o size=32k tmpfs metrics
+        cp references.json metrics
         ! {IQUITOS} evaluate --policy uncontrolled
         cp -r metrics full
         mount -o remount,size=50m metrics
@@ -99,8 +95,13 @@ def test_evaluation_on_a_full_disk_writes_what_it_can_and_says_what_is_absent(tm
     )
     full, roomy = tmp_path / "full", tmp_path / "roomy"
     series = "simulations/timeseries_UNCONTROLLED.csv"
-    assert files_in(full) == ["result_UNCONTROLLED.json", series]
-    assert files_in(roomy) == ["result_UNCONTROLLED.json", series, "simulations/trace_UNCONTROLLED.csv"]
+    assert files_in(full) == ["references.json", "result_UNCONTROLLED.json", series]
+    assert files_in(roomy) == [
+        "references.json",
+        "result_UNCONTROLLED.json",
+        series,
+        "simulations/trace_UNCONTROLLED.csv",
+    ]
     assert (full / series).read_bytes() == (roomy / series).read_bytes()
     incomplete, complete = (json.loads((f / "result_UNCONTROLLED.json").read_text()) for f in (full, roomy))
     assert incomplete.pop("error").endswith("trace_UNCONTROLLED.csv: cannot be written: No space left on device")
