@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from iquitos_citylearn.agents.rules import Policy
 from iquitos_citylearn.env.action import check_agent_actions
-from iquitos_citylearn.env.batch import make_outputs, reset_and_observe, step_batch
+from iquitos_citylearn.env.batch import hold, make_outputs, reset_and_observe, step_batch
 from iquitos_citylearn.env.physics import make_state
 from iquitos_citylearn.env.reward import N_TERMS
 from iquitos_citylearn.env.setting import Setting, make_spaces
@@ -87,12 +87,13 @@ def roll_out(policy: Policy, setting: Setting, year: int = 0) -> Rollout:
     observation_space, _ = make_spaces(setting)
     rollout = Rollout.empty(n_steps, observation_space.shape[0], n_chargers)
     state, outputs = make_state(1, n_chargers), make_outputs(setting, 1)
+    held = hold(setting, state, outputs)
     reset_and_observe(setting, state, outputs, 0, year)
     for t in range(n_steps):
         rollout.observation[t] = outputs.observation[0]
         action, _ = policy.predict(outputs.observation, deterministic=True)
         check_agent_actions(action, n_chargers, state.time_step)
-        step_batch(setting, state, outputs, action.astype(np.float64))
+        step_batch(held, action.astype(np.float64))
         rollout.charger_action[t] = outputs.charger_action[0]
         rollout.reward_terms[t] = outputs.terms[0]
         rollout.net_kwh[t] = state.net_kwh[0]
