@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from iquitos_citylearn.agents.rules import Policy
 from iquitos_citylearn.env.action import check_agent_actions
-from iquitos_citylearn.env.batch import make_outputs, reset_and_observe, step_batch
+from iquitos_citylearn.env.batch import hold, make_outputs, reset_and_observe, step_batch
 from iquitos_citylearn.env.physics import make_state
 from iquitos_citylearn.env.reward import N_TERMS
 from iquitos_citylearn.env.setting import Setting, make_spaces
@@ -91,6 +91,7 @@ def roll_out_years(policy: Policy, setting: Setting) -> list[Rollout]:
     observation_space, _ = make_spaces(setting)
     rollouts = [Rollout.empty(n_steps, observation_space.shape[0], n_chargers) for _ in range(n_years)]
     state, outputs = make_state(n_years, n_chargers), make_outputs(setting, n_years)
+    held = hold(setting, state, outputs)
     for year in range(n_years):
         reset_and_observe(setting, state, outputs, year, year)
     start = np.ones(n_years, dtype=np.bool_)
@@ -100,7 +101,7 @@ def roll_out_years(policy: Policy, setting: Setting) -> list[Rollout]:
         action, _ = policy.predict(outputs.observation, episode_start=start, deterministic=True)
         start[:] = False
         check_agent_actions(action, n_chargers, state.time_step)
-        step_batch(setting, state, outputs, action.astype(np.float64))
+        step_batch(held, action.astype(np.float64))
         for year, rollout in enumerate(rollouts):
             rollout.charger_action[t] = outputs.charger_action[year]
             rollout.reward_terms[t] = outputs.terms[year]

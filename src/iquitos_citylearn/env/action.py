@@ -106,11 +106,9 @@ def write_charger_actions(
     action : ndarray, shape (n_chargers,)
         The agent's action, each in [-1, 1]; clipped to it.
     """
-    for c in range(out.shape[0]):
-        session = years.session_of[y, t, c]
-        if session < 0:
-            out[c] = 0.0
-            continue
+    out[:] = 0.0
+    for k in range(years.connected_first[y, t], years.connected_first[y, t + 1]):
+        c, session = years.connected_charger[y, k], years.connected_session[y, k]
         u = min(1.0, max(0.0, 0.5 * (action[c] + 1.0)))
         gap = years.session_required_soc[y, session] - ev_soc[c]
         hours = full_power_hours(

@@ -1,8 +1,14 @@
-"""A batch of environments, stepped by an hour in one compiled call."""
+"""A batch of environments, stepped by an hour in one compiled call.
 
-from typing import NamedTuple
+Taking a tuple of some sixty arrays over from Python costs more than stepping an environment, so `hold` takes it over
+once and `step_batch` gets one reference.
+"""
+
+from typing import NamedTuple, Self
 
 import numpy as np
+from numba import types
+from numba.experimental import structref
 from numpy.typing import NDArray
 
 from iquitos_citylearn.env.action import write_charger_actions
@@ -45,6 +51,27 @@ class Outputs(NamedTuple):
     bess_soc_after: FloatArray
 
 
+@structref.register
+class _HeldType(types.StructRef):
+    """Numba's type of `Held`."""
+
+
+class Held(structref.StructRefProxy):
+    """A setting, states and outputs in the hands of the compiled code, by reference: the arrays are shared."""
+
+    setting: Setting
+    state: State
+    outputs: Outputs
+
+    def __new__(cls, setting: Setting, state: State, outputs: Outputs) -> Self:
+        """Hand the arrays over."""
+        held: Self = super().__new__(cls, setting, state, outputs)  # type: ignore[no-untyped-call]
+        return held
+
+
+structref.define_proxy(Held, _HeldType, ["setting", "state", "outputs"])  # type: ignore[no-untyped-call]
+
+
 def make_outputs(setting: Setting, n_envs: int) -> Outputs:
     """Return outputs to be filled."""
     observation_space, action_space = make_spaces(setting)
@@ -69,14 +96,23 @@ def reset_and_observe(setting: Setting, state: State, outputs: Outputs, e: int, 
 
 
 @kernel()
-def step_batch(setting: Setting, state: State, outputs: Outputs, actions: FloatArray) -> None:
+def hold(setting: Setting, state: State, outputs: Outputs) -> Held:
+    """Return what `step_batch` runs on."""
+    return Held(setting, state, outputs)
+
+
+@kernel()
+def step_batch(held: Held, actions: NDArray[np.float32] | FloatArray) -> None:
     """Step every environment by an hour and fill the outputs.
 
     Parameters
     ----------
-    actions : ndarray of float64, shape (n_envs, n_chargers)
+    held : Held
+        From `hold`.
+    actions : ndarray, shape (n_envs, n_chargers)
         Agents' actions in [-1, 1].
     """
+    setting, state, outputs = held.setting, held.state, held.outputs
     equipment, years = setting.equipment, setting.years
     for e in range(actions.shape[0]):
         y, t = state.year[e], state.time_step[e]

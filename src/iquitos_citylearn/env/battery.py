@@ -18,7 +18,7 @@ TINY = 1e-6
 ROOT_EXPONENT = 0.5
 
 
-compiled = kernel(error_model="numpy")
+compiled = kernel()
 """Decorator of the kernels; without fast math, since they must equal CityLearn bit for bit."""
 
 

@@ -39,5 +39,5 @@ def kernel(**options: Any) -> Callable[[Function], Function]:
     **options
         Of `numba.njit`.
     """
-    decorator: Callable[[Function], Function] = numba.njit(cache=True, **options)
+    decorator: Callable[[Function], Function] = numba.njit(cache=True, error_model="numpy", **options)
     return decorator

@@ -135,13 +135,10 @@ def write_observation(
     out[6] = bess_soc
     for hour in range(n_hours_ahead):
         out[9 + hour] = min(1.0, tables.pv_forecast_kwh[y, t, hour] / reference)
-    n_connected = 0
+    connected, last = years.connected_first[y, t], years.connected_first[y, t + 1]
     power_needed_kw = 0.0
-    for c in range(ev_soc.shape[0]):
-        session = years.session_of[y, t, c]
-        if session < 0:
-            continue
-        n_connected += 1
+    for k in range(connected, last):
+        c, session = years.connected_charger[y, k], years.connected_session[y, k]
         rating_kw = equipment.max_charging_power_kw[c]
         soc = float(ev_soc[c])
         gap = years.session_required_soc[y, session] - soc
@@ -154,5 +151,5 @@ def write_observation(
         out[at + 1] = min(1.0, needed / horizons.energy_hours)
         out[at + 2] = min(1.0, to_full / horizons.energy_hours)
         out[at + 3] = min(1.0, hours_left / horizons.departure_hours)
-    out[7] = n_connected / ev_soc.shape[0]
+    out[7] = (last - connected) / ev_soc.shape[0]
     out[8] = power_needed_kw / tables.total_charger_rating_kw

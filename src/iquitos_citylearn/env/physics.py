@@ -109,17 +109,16 @@ def apply_actions_env(
     """
     year, step = state.year[e], state.time_step[e]
     ev, efficiency, rating_kw = equipment.ev, equipment.charger_efficiency, equipment.max_charging_power_kw
-    min_power_kw, session_of = equipment.min_charging_power_kw, years.session_of
+    min_power_kw = equipment.min_charging_power_kw
     ev_soc, ev_capacity, charger_kwh = state.ev_soc, state.ev_capacity_kwh, state.charger_kwh
     limited, share = equipment.import_limited, 1.0
     if limited:
         share = _share_within_limit(equipment, years, year, step, charger_action, bess_action)
         bess_action = cut_bess_action(bess_action, share, equipment.bess[0].nominal_power_kw)
     total = 0.0
-    for c in range(charger_kwh.shape[1]):
-        charger_kwh[e, c] = 0.0
-        if session_of[year, step, c] < 0:
-            continue
+    charger_kwh[e, :] = 0.0
+    for k in range(years.connected_first[year, step], years.connected_first[year, step + 1]):
+        c = years.connected_charger[year, k]
         action = charger_action[c]
         if limited:
             action = cut_action(action, share, rating_kw[c], min_power_kw[c])
@@ -148,18 +147,20 @@ def advance_env(equipment: Equipment, years: Years, state: State, e: int) -> Non
     """
     year, step = state.year[e], state.time_step[e] + 1
     state.time_step[e] = step
-    if step >= years.session_of.shape[1]:
-        state.ev_soc[e, :] = 0.0
+    ev, ev_soc = equipment.ev, state.ev_soc
+    if step >= years.load_kwh.shape[1]:
+        ev_soc[e, :] = 0.0
         return
     if equipment.bess_present:
         state.bess_soc[e] = rest_battery(equipment.bess[0], state.bess_soc[e])
-    ev, session_of, arrival_soc, ev_soc = equipment.ev, years.session_of, years.session_arrival_soc, state.ev_soc
-    for c in range(ev_soc.shape[1]):
-        session = session_of[year, step, c]
-        if session < 0:
-            ev_soc[e, c] = 0.0
-        elif session != session_of[year, step - 1, c]:
-            ev_soc[e, c] = arrival_soc[year, session]
+    first, charger, session_of = years.connected_first, years.connected_charger, years.connected_session
+    for k in range(first[year, step - 1], first[year, step]):
+        if years.session_departure_step[year, session_of[year, k]] == step:
+            ev_soc[e, charger[year, k]] = 0.0
+    for k in range(first[year, step], first[year, step + 1]):
+        c, session = charger[year, k], session_of[year, k]
+        if years.session_arrival_step[year, session] == step:
+            ev_soc[e, c] = years.session_arrival_soc[year, session]
         else:
             ev_soc[e, c] = rest_battery(ev[c], ev_soc[e, c])
 

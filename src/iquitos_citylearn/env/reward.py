@@ -101,11 +101,10 @@ def write_reward_terms(
     draw = extra_import + tables.bess_discharge_efficiency * tables.bess_capacity_kwh * drained
     ev_satisfaction = 0.0
     charged = 0.0
-    for c in range(ev_soc_before.shape[0]):
-        per_charger[c] = 0.0
-        session = years.session_of[y, t, c]
-        if session < 0:
-            continue
+    per_charger[:] = 0.0
+    first, last = years.connected_first[y, t], years.connected_first[y, t + 1]
+    for k in range(first, last):
+        c, session = years.connected_charger[y, k], years.connected_session[y, k]
         site_kwh_per_soc = equipment.ev_capacity_kwh[c] / equipment.charger_efficiency[c]
         before = ev_soc_before[c]
         after = ev_soc_after[c]
@@ -128,8 +127,8 @@ def write_reward_terms(
         reward += out[term]
     if charged > 0.0:
         shared = (reward - out[_EV_SATISFACTION]) / charged
-        for c in range(ev_soc_before.shape[0]):
-            if years.session_of[y, t, c] >= 0:
-                site_kwh_per_soc = equipment.ev_capacity_kwh[c] / equipment.charger_efficiency[c]
-                per_charger[c] += shared * site_kwh_per_soc * (ev_soc_after[c] - ev_soc_before[c])
+        for k in range(first, last):
+            c = years.connected_charger[y, k]
+            site_kwh_per_soc = equipment.ev_capacity_kwh[c] / equipment.charger_efficiency[c]
+            per_charger[c] += shared * site_kwh_per_soc * (ev_soc_after[c] - ev_soc_before[c])
     return reward

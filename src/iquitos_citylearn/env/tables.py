@@ -167,10 +167,8 @@ def _run_constant(
         bess_soc_before = state.bess_soc[0]
         apply_actions_env(equipment, years, state, 0, action, 0.0)
         net[t] = state.net_kwh[0]
-        for c in range(n_chargers):
-            session = years.session_of[y, t, c]
-            if session >= 0:
-                departure_soc[session] = state.ev_soc[0, c]
+        for k in range(years.connected_first[y, t], years.connected_first[y, t + 1]):
+            departure_soc[years.connected_session[y, k]] = state.ev_soc[0, years.connected_charger[y, k]]
         bess_soc_change[t] = state.bess_soc[0] - bess_soc_before
         advance_env(equipment, years, state, 0)
     return net, bess_soc_change, departure_soc

@@ -10,7 +10,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from iquitos_citylearn.env.action import check_agent_actions
-from iquitos_citylearn.env.batch import make_outputs, reset_and_observe, step_batch
+from iquitos_citylearn.env.batch import hold, make_outputs, reset_and_observe, step_batch
 from iquitos_citylearn.env.physics import make_state
 from iquitos_citylearn.env.setting import Setting, make_spaces
 
@@ -43,6 +43,7 @@ class ChargingVecEnv(VecEnv):
         self.rng = np.random.default_rng(seed)
         self.state = make_state(n_envs, n_chargers)
         self.outputs = make_outputs(setting, n_envs)
+        self._held = hold(setting, self.state, self.outputs)
         self._actions = np.zeros((n_envs, n_chargers))
 
     def reset(self) -> VecEnvObs:
@@ -58,7 +59,7 @@ class ChargingVecEnv(VecEnv):
 
     def step_wait(self) -> VecEnvStepReturn:
         """Step all environments; a finished year is followed by a new one, as Stable-Baselines3 expects."""
-        step_batch(self.setting, self.state, self.outputs, self._actions)
+        step_batch(self._held, self._actions)
         done = self.state.time_step >= self.setting.years.load_kwh.shape[1]
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for e in np.flatnonzero(done):
