@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from iquitos_citylearn.agents.rules import Policy
 from iquitos_citylearn.artifacts import write_csv, write_json, write_through
 from iquitos_citylearn.env.observation import observation_names
+from iquitos_citylearn.env.physics import dispatches_bess
 from iquitos_citylearn.env.replay import Trajectory, replay
 from iquitos_citylearn.env.reward import TERMS
 from iquitos_citylearn.env.setting import Setting, make_setting
@@ -140,21 +141,26 @@ def certify(rollout: Rollout, year: HeadlineYear) -> dict[str, Any]:
         car SOCs between CityLearn and the twin.
     """
     trajectory = Trajectory(rollout.net_kwh, rollout.bess_soc, rollout.charger_kwh, rollout.ev_soc)
-    replayed = replay(year.schema, year.site, rollout.charger_action, None, trajectory)
+    bess_action = rollout.bess_action if dispatches_bess(year.setting.equipment) else None
+    replayed = replay(year.schema, year.site, rollout.charger_action, bess_action, trajectory)
     return {"n_steps": replayed.n_steps, "max_abs_deviation": replayed.max_abs_deviation}
 
 
 def write_trace(path: Path, rollout: Rollout, year: HeadlineYear) -> None:
     """Write every step: `obs_...`, one `action_<charger>` per charger as CityLearn takes it, `reward_...`.
 
-    Numbers round-trip exactly (observations are float32).
+    Where the agent dispatches the battery, `action_bess` follows those of the chargers. Numbers round-trip exactly
+    (observations are float32).
     """
     chargers = [charger.name for charger in year.site.chargers]
-    names = observation_names(year.setting.tables.pv_forecast_kwh.shape[2], chargers)
+    tables = year.setting.tables
+    names = observation_names(tables.pv_forecast_kwh.shape[2], chargers, tables.n_peak_entries)
     columns: dict[str, NDArray[Any]] = {
         f"obs_{name}": rollout.observation[:, index] for index, name in enumerate(names)
     }
     columns |= {f"action_{name}": rollout.charger_action[:, index] for index, name in enumerate(chargers)}
+    if dispatches_bess(year.setting.equipment):
+        columns["action_bess"] = rollout.bess_action
     columns |= {f"reward_{term}": rollout.reward_terms[:, index] for index, term in enumerate(TERMS)}
     table = pa.table({name: np.ascontiguousarray(values) for name, values in columns.items()})
     options = pa.csv.WriteOptions(quoting_style="none")

@@ -117,6 +117,7 @@ class BessParams(_Section):
     energy_min_kwh: NonNegative
     energy_initial_kwh: NonNegative
     efficiency_round_trip: Annotated[float, Field(gt=0, le=1)]
+    dispatch: Literal["automatic", "agent"]
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -137,6 +138,8 @@ class GridParams(_Section):
 
     carbon_intensity_kg_per_kwh: NonNegative
     tariff_usd_per_kwh: NonNegative
+    peak_tariff_usd_per_kwh: NonNegative | None
+    demand_charge_usd_per_kw_month: NonNegative
 
 
 class FleetParams(_Section):

@@ -25,6 +25,8 @@ class Rollout:
         Before each action.
     charger_action : ndarray, shape (T, n)
         As CityLearn takes it, in [0, 1].
+    bess_action : ndarray, shape (T,)
+        The same of the stationary battery, in [-1, 1]; 0 where no agent dispatches it.
     reward_terms : ndarray, shape (T, 5)
         Weighted terms in the order of `env.reward.TERMS`; their sum is the reward.
     net_kwh, bess_kwh, bess_soc : ndarray, shape (T,)
@@ -35,6 +37,7 @@ class Rollout:
 
     observation: NDArray[np.float32]
     charger_action: FloatArray
+    bess_action: FloatArray
     reward_terms: FloatArray
     net_kwh: FloatArray
     bess_kwh: FloatArray
@@ -49,6 +52,7 @@ class Rollout:
         return cls(
             observation=np.zeros((n_steps, n_observations), dtype=np.float32),
             charger_action=np.zeros(per_charger),
+            bess_action=np.zeros(n_steps),
             reward_terms=np.zeros((n_steps, N_TERMS)),
             net_kwh=np.zeros(n_steps),
             bess_kwh=np.zeros(n_steps),
@@ -84,16 +88,17 @@ def roll_out(policy: Policy, setting: Setting, year: int = 0) -> Rollout:
         If an observation, action, reward or state is not finite; names quantity and step.
     """
     n_steps, n_chargers = setting.years.session_of.shape[1:]
-    observation_space, _ = make_spaces(setting)
+    observation_space, action_space = make_spaces(setting)
     rollout = Rollout.empty(n_steps, observation_space.shape[0], n_chargers)
     state, outputs = make_state(1, n_chargers), make_outputs(setting, 1)
     reset_and_observe(setting, state, outputs, 0, year)
     for t in range(n_steps):
         rollout.observation[t] = outputs.observation[0]
         action, _ = policy.predict(outputs.observation, deterministic=True)
-        check_agent_actions(action, n_chargers, state.time_step)
+        check_agent_actions(action, action_space.shape[0], state.time_step)
         step_batch(setting, state, outputs, action.astype(np.float64))
         rollout.charger_action[t] = outputs.charger_action[0]
+        rollout.bess_action[t] = outputs.bess_action[0]
         rollout.reward_terms[t] = outputs.terms[0]
         rollout.net_kwh[t] = state.net_kwh[0]
         rollout.bess_kwh[t] = state.bess_kwh[0]

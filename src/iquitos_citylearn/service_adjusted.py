@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from iquitos_citylearn.env.demand import demand_cost_usd
 from iquitos_citylearn.env.setting import Setting
 from iquitos_citylearn.env.tables import HOURS_PER_DAY
 from iquitos_citylearn.site.model import FloatArray, IntArray, Sessions
@@ -49,7 +50,7 @@ def service_adjusted(
     sessions : Sessions
         The sessions.
     setting : Setting
-        With the year as its only one; tariff and carbon intensity are used.
+        With the year as its only one; tariff, demand charge and carbon intensity are used.
     """
     import_kwh = series["grid_import_kwh"].to_numpy(dtype=np.float64, copy=True)
     price, carbon = setting.years.price_usd_per_kwh[0], setting.years.carbon_kg_per_kwh[0]
@@ -57,10 +58,11 @@ def service_adjusted(
     unmet_of_day = np.bincount((sessions.departure_step - 1) // HOURS_PER_DAY, unmet_kwh, minlength=n_days)
     lacking = np.flatnonzero(unmet_of_day > 0.0)
     import_kwh[_dearest_hours(price, import_kwh)[lacking]] += unmet_of_day[lacking]
+    demand = setting.tables.month_start[0], setting.tables.demand_charge_usd_per_kw
     return ServiceAdjusted(
         import_kwh=import_kwh,
         co2_kg=float(import_kwh @ carbon),
-        cost_usd=float(import_kwh @ price),
+        cost_usd=float(import_kwh @ price) + float(demand_cost_usd(import_kwh, *demand).sum()),
         peak_import_kw=float(import_kwh.max()),
     )
 

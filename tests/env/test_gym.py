@@ -78,7 +78,7 @@ def test_the_year_ends_by_truncation_after_its_last_step_and_needs_a_reset(env):
     for t in range(72):
         _, _, terminated, truncated, info = env.step(np.zeros(3, np.float32))
         assert (terminated, truncated) == (False, t == 71)
-        assert set(info) == {"terms", "charger_action", "result"}
+        assert set(info) == {"terms", "charger_action", "bess_action", "result"}
     with pytest.raises(RuntimeError, match="the year is over at step 72: reset first"):
         env.step(np.zeros(3, np.float32))
     env.reset()

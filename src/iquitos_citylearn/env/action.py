@@ -11,8 +11,11 @@ three_segment  u <= 0.6: a = f u / 0.6; 0.6 < u <= 0.8: a = f; u > 0.8: a = f + 
 =============  ==========================================================================================
 
 Agents act on [-1, 1] (what Stable-Baselines3's Gaussian policies expect); u = (action + 1) / 2. A charger without
-a car gets 0. `three_segment` gives a third of the range to "what the car needs" and keeps waiting (u = 0) and
-overcharging (u = 1: full power until full) the agent's choice: it is a help to the learner, and named as such.
+a car gets 0. With the battery under the agent there is one more entry v, the last: under `raw` it is the share of the
+battery's power itself, charging positive; under the others clip(greedy + v |v|, -1, 1), where greedy is what automatic
+dispatch would do in this hour: 0 leaves the battery to the rule, and small entries are small corrections of it. That
+is a help to the learner. `three_segment` gives a fifth of the range to "what the car needs" and keeps waiting (u = 0)
+and overcharging (u = 1: full power until full) the agent's choice: it is a help as well, and named as such.
 """
 
 import numpy as np
@@ -20,7 +23,7 @@ from numpy.typing import NDArray
 
 from iquitos_citylearn.env.kernels import kernel
 from iquitos_citylearn.env.observation import full_power_hours
-from iquitos_citylearn.env.physics import Equipment, Years
+from iquitos_citylearn.env.physics import Equipment, Years, charging_kwh
 from iquitos_citylearn.site.model import FloatArray, IntArray
 
 MAPPINGS = {"raw": 0, "need_limited": 1, "three_segment": 2}
@@ -29,6 +32,7 @@ NEED_REACHED = 0.6
 NEED_LEFT = 0.8
 """three_segment: from here on it gives more."""
 
+_RAW = MAPPINGS["raw"]
 _NEED_LIMITED = MAPPINGS["need_limited"]
 _THREE_SEGMENT = MAPPINGS["three_segment"]
 
@@ -46,12 +50,12 @@ def mapping_code(name: str) -> int:
     return MAPPINGS[name]
 
 
-def check_agent_actions(actions: NDArray[np.float32] | FloatArray, n_chargers: int, steps: IntArray) -> None:
+def check_agent_actions(actions: NDArray[np.float32] | FloatArray, n_actions: int, steps: IntArray) -> None:
     """Refuse actions that the compiled step would read past their end or take for waiting.
 
     Parameters
     ----------
-    actions : ndarray, shape (n_envs, n_chargers)
+    actions : ndarray, shape (n_envs, n_actions)
         Agents' actions.
     steps : ndarray of int64, shape (n_envs,)
         The step that each environment is at.
@@ -63,8 +67,8 @@ def check_agent_actions(actions: NDArray[np.float32] | FloatArray, n_chargers: i
     FloatingPointError
         If an action is NaN or infinite; names the step.
     """
-    if actions.shape != (len(steps), n_chargers):
-        raise ValueError(f"action has shape {actions.shape}; it must be {(len(steps), n_chargers)}")
+    if actions.shape != (len(steps), n_actions):
+        raise ValueError(f"action has shape {actions.shape}; it must be {(len(steps), n_actions)}")
     finite = np.isfinite(actions).all(axis=1)
     if not finite.all():
         raise FloatingPointError(f"action is not finite at step {steps[np.argmin(finite)]}")
@@ -103,7 +107,7 @@ def write_charger_actions(
         Where they go, each in [0, 1].
     ev_soc : ndarray, shape (n_chargers,)
         SOC of the connected cars.
-    action : ndarray, shape (n_chargers,)
+    action : ndarray, shape (n_actions,)
         The agent's action, each in [-1, 1]; clipped to it.
     """
     for c in range(out.shape[0]):
@@ -117,3 +121,32 @@ def write_charger_actions(
             gap, equipment.ev_capacity_kwh[c], equipment.charger_efficiency[c], equipment.max_charging_power_kw[c]
         )
         out[c] = min(1.0, charger_share(mapping, u, min(1.0, hours)))
+
+
+@kernel()
+def bess_share(
+    equipment: Equipment,
+    years: Years,
+    mapping: int,
+    y: int,
+    t: int,
+    ev_soc: FloatArray,
+    charger_action: FloatArray,
+    action: float,
+) -> float:
+    """Return the battery's share of its power, in [-1, 1], for the agent's last entry at step t of year y.
+
+    Parameters
+    ----------
+    ev_soc, charger_action : ndarray, shape (n_chargers,)
+        SOC of the connected cars, and the chargers' actions as CityLearn takes them: the rule follows what they use.
+    action : float
+        The agent's last entry; clipped to [-1, 1].
+    """
+    v = min(1.0, max(-1.0, action))
+    if mapping == _RAW:
+        return v
+    consumption = charging_kwh(equipment, years, y, t, ev_soc, charger_action)
+    deficit_kwh = years.load_kwh[y, t] - years.pv_kwh[y, t] + consumption
+    greedy = -deficit_kwh / equipment.bess[0].nominal_power_kw
+    return min(1.0, max(-1.0, greedy + v * abs(v)))

@@ -27,7 +27,7 @@ class ChargingVecEnv(VecEnv):
     seed : int
         Decides which year each episode is.
     reward_per_charger : bool
-        Return each charger's part of the reward, shape (n_envs, n_chargers), for learners that take it
+        Return each action's part of the reward, shape (n_envs, n_actions), for learners that take it
         (`agents.per_charger`); else the reward, shape (n_envs,). No car is connected when a year ends, so no charger
         has a value to bootstrap from, and the end is not marked as a truncation.
     """
@@ -43,7 +43,7 @@ class ChargingVecEnv(VecEnv):
         self.rng = np.random.default_rng(seed)
         self.state = make_state(n_envs, n_chargers)
         self.outputs = make_outputs(setting, n_envs)
-        self._actions = np.zeros((n_envs, n_chargers))
+        self._actions = np.zeros((n_envs, *(action_space.shape)))
 
     def reset(self) -> VecEnvObs:
         """Start a newly drawn year in every environment."""

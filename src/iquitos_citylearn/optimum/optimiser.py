@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from iquitos_citylearn.env.action import mapping_code
+from iquitos_citylearn.env.physics import dispatches_bess
 from iquitos_citylearn.env.setting import Setting
 from iquitos_citylearn.optimum.fleet import charger_plan, earliest_plan, make_fleet
 from iquitos_citylearn.optimum.objectives import objective_named
@@ -112,14 +115,16 @@ class Optimiser:
 
     def policy(self, solution: Solution) -> PlanPolicy:
         """Return the plan of a solution as a policy."""
-        return self._as_policy(charger_plan(self._fleet, solution.slot_kwh, *self._shape))
+        return self._as_policy(charger_plan(self._fleet, solution.slot_kwh, *self._shape), solution.bess_kwh)
 
     def at_once(self) -> PlanPolicy:
-        """Return the plan that charges every car at once, up to its need."""
-        return self._as_policy(earliest_plan(self._fleet, *self._shape))
+        """Return the plan that charges every car at once, up to its need; a battery under the agent then rests."""
+        return self._as_policy(earliest_plan(self._fleet, *self._shape), np.zeros(self._shape[0]))
 
-    def _as_policy(self, charger_kwh: FloatArray) -> PlanPolicy:
-        return PlanPolicy(charger_kwh, self._setting.equipment.max_charging_power_kw)
+    def _as_policy(self, charger_kwh: FloatArray, bess_kwh: FloatArray) -> PlanPolicy:
+        equipment = self._setting.equipment
+        bess_share = bess_kwh / float(equipment.bess[0]["nominal_power_kw"]) if dispatches_bess(equipment) else None
+        return PlanPolicy(charger_kwh, equipment.max_charging_power_kw, bess_share)
 
     def _figure(self, objective: str, policy: PlanPolicy) -> float:
         return objective_named(objective).figure(roll_out(policy, self._setting), self._setting)

@@ -61,6 +61,7 @@ def read_dataset(schema: Path) -> Site:
         pv_rated_power_kwp=_rated_power_kwp(building),
         bess=bess,
         bess_automatic=_bess_automatic(root, building, has_bess=bess is not None),
+        demand_charge_usd_per_kw_month=_demand_charge(root),
         chargers=chargers,
         sessions=sessions,
     )
@@ -172,6 +173,10 @@ def _bess_automatic(root: SchemaNode, building: SchemaNode, *, has_bess: bool) -
         whose = "in the list, as the battery follows the rule" if automatic else "not in the list, or nobody moves it"
         raise building.error("inactive_actions", f"electrical_storage {whose}")
     return automatic or not has_bess
+
+
+def _demand_charge(root: SchemaNode) -> float:
+    return root.number(columns.DEMAND_CHARGE, NOT_NEGATIVE) if root.has(columns.DEMAND_CHARGE) else 0.0
 
 
 def _agent_acts(root: SchemaNode, building: SchemaNode, action: str) -> bool:

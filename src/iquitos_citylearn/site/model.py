@@ -143,6 +143,8 @@ class Site:
         The stationary battery.
     bess_automatic : bool
         True: the battery covers the deficit and takes the surplus by itself; False: the agent dispatches it.
+    demand_charge_usd_per_kw_month : float
+        Charge on the highest hourly import of each calendar month; 0 for none.
     chargers : tuple of Charger
         Chargers with their cars.
     sessions : Sessions
@@ -160,6 +162,7 @@ class Site:
     pv_rated_power_kwp: float
     bess: Battery | None
     bess_automatic: bool = True
+    demand_charge_usd_per_kw_month: float = 0.0
     chargers: tuple[Charger, ...] = field(default_factory=tuple)
     sessions: Sessions
 

@@ -43,6 +43,7 @@ class Equipment:
     pv_rated_power_kwp: float
     bess: Battery | None
     bess_automatic: bool
+    demand_charge_usd_per_kw_month: float = 0.0
     chargers: tuple[Charger, ...]
 
 
@@ -70,12 +71,16 @@ def write_draw(site: Site, folder: Path) -> None:
         pv_rated_power_kwp=site.pv_rated_power_kwp,
         bess=site.bess,
         bess_automatic=site.bess_automatic,
+        demand_charge_usd_per_kw_month=site.demand_charge_usd_per_kw_month,
         chargers=site.chargers,
     )
+    content = asdict(equipment)
+    if not site.demand_charge_usd_per_kw_month:
+        del content["demand_charge_usd_per_kw_month"]
     folder.mkdir(parents=True, exist_ok=True)
     _write_table(folder / SERIES_FILE, series)
     _write_table(folder / SESSIONS_FILE, sessions)
-    write_json(folder / EQUIPMENT_FILE, asdict(equipment))
+    write_json(folder / EQUIPMENT_FILE, content)
 
 
 def read_draw(folder: Path) -> Site:

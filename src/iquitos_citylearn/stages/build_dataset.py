@@ -16,8 +16,9 @@ logger = logging.getLogger(__name__)
 def build_dataset(params: Params, data_folder: Path, metrics_folder: Path) -> None:
     """Write `data/site`, `data/training/<seed>` and `metrics/dataset.json`; nothing before all years are drawn."""
     draws = params.site.draws
-    headline = draw_site(params.site, draws.headline_seed)
-    training = {seed: draw_site(params.site, seed) for seed in draws.training_seeds}
+    peak_hours = params.environment.evening_peak_hours
+    headline = draw_site(params.site, draws.headline_seed, peak_hours)
+    training = {seed: draw_site(params.site, seed, peak_hours) for seed in draws.training_seeds}
     summary = summarise(params.site, headline, training)
 
     def write_training(folder: Path) -> None:
