@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iquitos_citylearn.agents.rules import Policy
-from iquitos_citylearn.env.action import check_agent_actions
+from iquitos_citylearn.env.action import check_agent_actions, complete_actions
 from iquitos_citylearn.env.batch import make_outputs, reset_and_observe, step_batch
 from iquitos_citylearn.env.physics import make_state
 from iquitos_citylearn.env.reward import N_TERMS
@@ -103,8 +103,9 @@ def roll_out_years(policy: Policy, setting: Setting) -> list[Rollout]:
             rollout.observation[t] = observation
         action, _ = policy.predict(outputs.observation, episode_start=start, deterministic=True)
         start[:] = False
-        check_agent_actions(action, action_space.shape[0], state.time_step)
-        step_batch(setting, state, outputs, action.astype(np.float64))
+        actions = complete_actions(action, n_chargers, action_space.shape[0])
+        check_agent_actions(actions, action_space.shape[0], state.time_step)
+        step_batch(setting, state, outputs, actions)
         for year, rollout in enumerate(rollouts):
             rollout.charger_action[t] = outputs.charger_action[year]
             rollout.bess_action[t] = outputs.bess_action[year]

@@ -11,11 +11,13 @@ three_segment  u <= 0.6: a = f u / 0.6; 0.6 < u <= 0.8: a = f; u > 0.8: a = f + 
 =============  ==========================================================================================
 
 Agents act on [-1, 1] (what Stable-Baselines3's Gaussian policies expect); u = (action + 1) / 2. A charger without
-a car gets 0. With the battery under the agent there is one more entry v, the last: under `raw` it is the share of the
-battery's power itself, charging positive; under the others clip(greedy + v |v|, -1, 1), where greedy is what automatic
-dispatch would do in this hour: 0 leaves the battery to the rule, and small entries are small corrections of it. That
-is a help to the learner. `three_segment` gives a fifth of the range to "what the car needs" and keeps waiting (u = 0)
-and overcharging (u = 1: full power until full) the agent's choice: it is a help as well, and named as such.
+a car gets 0. `three_segment` gives a fifth of the range to "what the car needs" and keeps waiting (u = 0) and
+overcharging (u = 1: full power until full) the agent's choice: it is a help to the learner, and named as such.
+
+With the battery under the agent there is one more entry v in [-1, 1], the last. The battery gets the share
+clip(greedy + v |v|, -1, 1) of its power, charging positive, where greedy is what automatic dispatch would do in this
+hour: 0 leaves the battery to the rule, small entries are small corrections of it, and holding, charging from the grid
+and exporting are all within reach. That too is a help. Whoever gives no such entry leaves the battery to the rule.
 """
 
 import numpy as np
@@ -32,7 +34,6 @@ NEED_REACHED = 0.6
 NEED_LEFT = 0.8
 """three_segment: from here on it gives more."""
 
-_RAW = MAPPINGS["raw"]
 _NEED_LIMITED = MAPPINGS["need_limited"]
 _THREE_SEGMENT = MAPPINGS["three_segment"]
 
@@ -48,6 +49,24 @@ def mapping_code(name: str) -> int:
     if name not in MAPPINGS:
         raise ValueError(f"action_mapping is {name!r}; valid are {', '.join(MAPPINGS)}")
     return MAPPINGS[name]
+
+
+def complete_actions(actions: NDArray[np.float32] | FloatArray, n_chargers: int, n_actions: int) -> FloatArray:
+    """Return actions in float64, with the battery left to the rule where only the chargers' entries are given.
+
+    Parameters
+    ----------
+    actions : ndarray, shape (n_envs, n_chargers) or (n_envs, n_actions)
+        A policy's actions.
+    """
+    n_missing = n_actions - n_chargers if actions.shape[1:] == (n_chargers,) else 0
+    return np.pad(np.asarray(actions, dtype=np.float64), ((0, 0), (0, n_missing)))
+
+
+def bess_entry(share: FloatArray, greedy_share: FloatArray) -> FloatArray:
+    """Return the entry v that gives a share of the battery's power beside what the rule would do, each of any shape."""
+    correction = share - greedy_share
+    return np.asarray(np.sign(correction) * np.sqrt(np.minimum(np.abs(correction), 1.0)), dtype=np.float64)
 
 
 def check_agent_actions(actions: NDArray[np.float32] | FloatArray, n_actions: int, steps: IntArray) -> None:
@@ -127,7 +146,6 @@ def write_charger_actions(
 def bess_share(
     equipment: Equipment,
     years: Years,
-    mapping: int,
     y: int,
     t: int,
     ev_soc: FloatArray,
@@ -144,9 +162,7 @@ def bess_share(
         The agent's last entry; clipped to [-1, 1].
     """
     v = min(1.0, max(-1.0, action))
-    if mapping == _RAW:
-        return v
     consumption = charging_kwh(equipment, years, y, t, ev_soc, charger_action)
     deficit_kwh = years.load_kwh[y, t] - years.pv_kwh[y, t] + consumption
-    greedy = -deficit_kwh / equipment.bess[0].nominal_power_kw
-    return min(1.0, max(-1.0, greedy + v * abs(v)))
+    share: float = v * abs(v) - deficit_kwh / equipment.bess[0].nominal_power_kw
+    return min(1.0, max(-1.0, share))

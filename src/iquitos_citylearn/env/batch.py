@@ -94,7 +94,7 @@ def step_batch(setting: Setting, state: State, outputs: Outputs, actions: FloatA
         bess_action = 0.0
         if dispatched:
             last = actions[e, charger_action.shape[0]]
-            bess_action = bess_share(equipment, years, setting.mapping, y, t, before, charger_action, last)
+            bess_action = bess_share(equipment, years, y, t, before, charger_action, last)
         outputs.bess_action[e] = bess_action
         apply_actions_env(equipment, years, state, e, charger_action, bess_action)
         after[:] = state.ev_soc[e]

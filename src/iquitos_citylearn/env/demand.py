@@ -7,7 +7,7 @@ from iquitos_citylearn.site.model import FloatArray, IntArray
 
 def month_starts(month: IntArray) -> FloatArray:
     """Return 1 in the steps that start a month (the first step does), else 0, from each step's month."""
-    return (np.diff(month, prepend=0) != 0).astype(np.float64)
+    return np.asarray(np.diff(month, prepend=0) != 0, dtype=np.float64)
 
 
 def peak_rises_kw(import_kwh: FloatArray, month_start: FloatArray) -> FloatArray:

@@ -89,17 +89,42 @@ class ChargingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         if not dispatches_bess(setting.equipment):
             return 0.0
         last, charger_action = float(action[-1]), self._charger_action
-        return float(bess_share(setting.equipment, setting.years, setting.mapping, 0, t, ev_soc, charger_action, last))
+        return float(bess_share(setting.equipment, setting.years, 0, t, ev_soc, charger_action, last))
 
     def _reward(self, t: int, result: StepResult, ev_soc: NDArray[np.float64], bess_soc: float) -> float:
-        setting, tables = self.setting, self.setting.tables
-        outputs = self._terms, self._charger_reward
-        inputs = setting.equipment, setting.years, tables, setting.weighting, 0, t, result.net_kwh
-        bess_soc_change = result.bess_soc - bess_soc
-        reward = write_reward_terms(*outputs, *inputs, bess_soc_change, ev_soc, result.ev_soc)
-        if tables.n_peak_entries > 0:
-            reward = settle(*outputs, *inputs, bess_soc, bess_soc_change, self._peak_kw, ev_soc, result.ev_soc)
-            self._peak_kw = float(next_peak_kw(tables, 0, t, self._peak_kw, result.net_kwh))
+        setting, bess_soc_change = self.setting, result.bess_soc - bess_soc
+        reward = write_reward_terms(
+            self._terms,
+            self._charger_reward,
+            setting.equipment,
+            setting.years,
+            setting.tables,
+            setting.weighting,
+            0,
+            t,
+            result.net_kwh,
+            bess_soc_change,
+            ev_soc,
+            result.ev_soc,
+        )
+        if setting.tables.n_peak_entries > 0:
+            reward = settle(
+                self._terms,
+                self._charger_reward,
+                setting.equipment,
+                setting.years,
+                setting.tables,
+                setting.weighting,
+                0,
+                t,
+                result.net_kwh,
+                bess_soc,
+                bess_soc_change,
+                self._peak_kw,
+                ev_soc,
+                result.ev_soc,
+            )
+            self._peak_kw = float(next_peak_kw(setting.tables, 0, t, self._peak_kw, result.net_kwh))
         return float(reward)
 
     def _observation(self) -> NDArray[np.float32]:

@@ -101,7 +101,8 @@ def settle(
 
 @kernel(inline="always")
 def _charged_kwh(equipment: Equipment, c: int, soc_before: float, soc_after: float) -> float:
-    return equipment.ev_capacity_kwh[c] / equipment.charger_efficiency[c] * (soc_after - soc_before)
+    energy: float = equipment.ev_capacity_kwh[c] / equipment.charger_efficiency[c] * (soc_after - soc_before)
+    return energy
 
 
 @kernel(inline="always")

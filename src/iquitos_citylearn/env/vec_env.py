@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 
 from iquitos_citylearn.env.action import check_agent_actions
 from iquitos_citylearn.env.batch import make_outputs, reset_and_observe, step_batch
-from iquitos_citylearn.env.physics import make_state
+from iquitos_citylearn.env.physics import dispatches_bess, make_state
 from iquitos_citylearn.env.setting import Setting, make_spaces
 
 
@@ -37,6 +37,7 @@ class ChargingVecEnv(VecEnv):
     def __init__(self, setting: Setting, n_envs: int, seed: int, *, reward_per_charger: bool = False) -> None:
         self.reward_per_charger = reward_per_charger
         self.setting = setting
+        self.with_bess = dispatches_bess(setting.equipment)
         observation_space, action_space = make_spaces(setting)
         super().__init__(n_envs, observation_space, action_space)
         n_chargers = setting.years.session_of.shape[2]

@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from iquitos_citylearn.env.action import mapping_code
+from iquitos_citylearn.env.action import bess_entry, mapping_code
 from iquitos_citylearn.env.physics import dispatches_bess
 from iquitos_citylearn.env.setting import Setting
 from iquitos_citylearn.optimum.fleet import charger_plan, earliest_plan, make_fleet
@@ -114,17 +112,21 @@ class Optimiser:
         return solution
 
     def policy(self, solution: Solution) -> PlanPolicy:
-        """Return the plan of a solution as a policy."""
-        return self._as_policy(charger_plan(self._fleet, solution.slot_kwh, *self._shape), solution.bess_kwh)
+        """Return the plan of a solution as a policy, with the battery's where the agent dispatches it."""
+        charger_kwh = charger_plan(self._fleet, solution.slot_kwh, *self._shape)
+        equipment, years = self._setting.equipment, self._setting.years
+        if not dispatches_bess(equipment):
+            return self._as_policy(charger_kwh)
+        power_kw = float(equipment.bess[0]["nominal_power_kw"])
+        deficit_kwh = years.load_kwh[0] - years.pv_kwh[0] + charger_kwh.sum(axis=1)
+        return self._as_policy(charger_kwh, bess_entry(solution.bess_kwh / power_kw, -deficit_kwh / power_kw))
 
     def at_once(self) -> PlanPolicy:
-        """Return the plan that charges every car at once, up to its need; a battery under the agent then rests."""
-        return self._as_policy(earliest_plan(self._fleet, *self._shape), np.zeros(self._shape[0]))
+        """Return the plan that charges every car at once, up to its need; a battery follows the rule."""
+        return self._as_policy(earliest_plan(self._fleet, *self._shape))
 
-    def _as_policy(self, charger_kwh: FloatArray, bess_kwh: FloatArray) -> PlanPolicy:
-        equipment = self._setting.equipment
-        bess_share = bess_kwh / float(equipment.bess[0]["nominal_power_kw"]) if dispatches_bess(equipment) else None
-        return PlanPolicy(charger_kwh, equipment.max_charging_power_kw, bess_share)
+    def _as_policy(self, charger_kwh: FloatArray, bess: FloatArray | None = None) -> PlanPolicy:
+        return PlanPolicy(charger_kwh, self._setting.equipment.max_charging_power_kw, bess)
 
     def _figure(self, objective: str, policy: PlanPolicy) -> float:
         return objective_named(objective).figure(roll_out(policy, self._setting), self._setting)

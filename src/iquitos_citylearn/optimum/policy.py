@@ -23,8 +23,8 @@ class PlanPolicy:
         Energy of each charger in each hour, site side [kWh].
     rating_kw : ndarray, shape (n_chargers,)
         Rating of each charger [kW].
-    bess_share : ndarray, shape (n_steps,), or None
-        The battery's action where it is to be dispatched, as a share of its power.
+    bess_entry : ndarray, shape (n_steps,), or None
+        The battery's entry of the action; None leaves it to the rule (`env/action.py`).
 
     Attributes
     ----------
@@ -32,11 +32,11 @@ class PlanPolicy:
         The plan [kWh].
     """
 
-    def __init__(self, charger_kwh: FloatArray, rating_kw: FloatArray, bess_share: FloatArray | None = None) -> None:
+    def __init__(self, charger_kwh: FloatArray, rating_kw: FloatArray, bess_entry: FloatArray | None = None) -> None:
         self.charger_kwh = charger_kwh
         self._action = 2.0 * (charger_kwh / rating_kw) - 1.0
-        if bess_share is not None:
-            self._action = np.column_stack([self._action, bess_share])
+        if bess_entry is not None:
+            self._action = np.column_stack([self._action, bess_entry])
         self._step = 0
 
     def predict(
