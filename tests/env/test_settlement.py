@@ -179,10 +179,12 @@ def test_an_entry_of_0_is_the_rule_and_a_policy_without_one_leaves_it_to_the_rul
     np.testing.assert_array_equal(rollouts[0].net_kwh, [info["result"]["net_kwh"] for info in infos])
 
 
-@pytest.mark.parametrize(("entry", "bess_kwh"), [(0.0, -20.0), (0.5, -7.5), (1.0, 30.0), (-0.5, -32.5), (-1.0, -45.0)])
-def test_an_entry_corrects_the_rule_by_its_signed_square(params, entry, bess_kwh):
-    # Deficit 20 kWh, power 50 kW: the rule discharges 20; 0.5 adds 0.25 x 50 = 12.5 to that, 1 adds 50, -1 takes 50
-    # off, and the battery has 50 kWh x 0.9 = 45 to give.
+@pytest.mark.parametrize(
+    ("entry", "bess_kwh"), [(0.0, -20.0), (0.25, -13.75), (0.5, 5.0), (1.0, 50.0), (-0.25, -26.25), (-1.0, -45.0)]
+)
+def test_an_entry_corrects_the_rule_by_twice_its_signed_square(params, entry, bess_kwh):
+    # Deficit 20 kWh, power 50 kW: the rule discharges 20; 0.25 adds 2 x 0.0625 x 50 = 6.25 to that, 0.5 adds 25, 1 more
+    # than the power; -1 asks for the whole power, and the battery has 50 kWh x 0.9 = 45 to give.
     site = replace(hand_site([], load_kwh=20.0, battery=bess()), bess_automatic=False)
     _, _, infos = run(site, params, np.array([[-1.0, -1.0, entry]], np.float32))
     assert infos[0]["result"]["bess_kwh"] == pytest.approx(bess_kwh, abs=1e-5)

@@ -55,7 +55,8 @@ class PeakShaving:
         """Return the actions, the battery's last, shape (batch, n_chargers + 1), and no state."""
         del state
         cars, _ = self._cars.predict(observation, episode_start=episode_start, deterministic=deterministic)
-        entry = bess_entry(self._grid_kw(observation.astype(np.float64)) / self._power_kw, np.zeros(len(cars)))
+        share = np.minimum(self._grid_kw(observation.astype(np.float64)) / self._power_kw, 2.0)
+        entry = bess_entry(share, np.zeros(len(cars)))
         return np.column_stack([cars, entry]), None
 
     def _grid_kw(self, observation: FloatArray) -> FloatArray:

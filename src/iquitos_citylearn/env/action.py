@@ -15,9 +15,9 @@ a car gets 0. `three_segment` gives a fifth of the range to "what the car needs"
 overcharging (u = 1: full power until full) the agent's choice: it is a help to the learner, and named as such.
 
 With the battery under the agent there is one more entry v in [-1, 1], the last. The battery gets the share
-clip(greedy + v |v|, -1, 1) of its power, charging positive, where greedy is what automatic dispatch would do in this
-hour: 0 leaves the battery to the rule, small entries are small corrections of it, and holding, charging from the grid
-and exporting are all within reach. That too is a help. Whoever gives no such entry leaves the battery to the rule.
+clip(greedy + 2 v |v|, -1, 1) of its power, charging positive, where greedy is what automatic dispatch would do in this
+hour: 0 leaves the battery to the rule, small entries are small corrections of it, and every share is within reach.
+That too is a help to the learner. Whoever gives no such entry leaves the battery to the rule.
 """
 
 import numpy as np
@@ -64,9 +64,9 @@ def complete_actions(actions: NDArray[np.float32] | FloatArray, n_chargers: int,
 
 
 def bess_entry(share: FloatArray, greedy_share: FloatArray) -> FloatArray:
-    """Return the entry v that gives a share of the battery's power beside what the rule would do, each of any shape."""
+    """Return the entry v that makes `share` of the battery's power of what the rule would do, both in [-1, 1]."""
     correction = share - greedy_share
-    return np.asarray(np.sign(correction) * np.sqrt(np.minimum(np.abs(correction), 1.0)), dtype=np.float64)
+    return np.asarray(np.sign(correction) * np.sqrt(np.abs(correction) / 2.0), dtype=np.float64)
 
 
 def check_agent_actions(actions: NDArray[np.float32] | FloatArray, n_actions: int, steps: IntArray) -> None:
@@ -164,5 +164,5 @@ def bess_share(
     v = min(1.0, max(-1.0, action))
     consumption = charging_kwh(equipment, years, y, t, ev_soc, charger_action)
     deficit_kwh = years.load_kwh[y, t] - years.pv_kwh[y, t] + consumption
-    share: float = v * abs(v) - deficit_kwh / equipment.bess[0].nominal_power_kw
-    return min(1.0, max(-1.0, share))
+    greedy: float = min(1.0, max(-1.0, -deficit_kwh / equipment.bess[0].nominal_power_kw))
+    return min(1.0, max(-1.0, greedy + 2.0 * v * abs(v)))

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from iquitos_citylearn.env.action import bess_entry, mapping_code
 from iquitos_citylearn.env.physics import dispatches_bess
 from iquitos_citylearn.env.setting import Setting
@@ -119,7 +121,8 @@ class Optimiser:
             return self._as_policy(charger_kwh)
         power_kw = float(equipment.bess[0]["nominal_power_kw"])
         deficit_kwh = years.load_kwh[0] - years.pv_kwh[0] + charger_kwh.sum(axis=1)
-        return self._as_policy(charger_kwh, bess_entry(solution.bess_kwh / power_kw, -deficit_kwh / power_kw))
+        greedy = np.clip(-deficit_kwh / power_kw, -1.0, 1.0)
+        return self._as_policy(charger_kwh, bess_entry(np.clip(solution.bess_kwh / power_kw, -1.0, 1.0), greedy))
 
     def at_once(self) -> PlanPolicy:
         """Return the plan that charges every car at once, up to its need; a battery follows the rule."""
