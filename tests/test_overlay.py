@@ -31,6 +31,12 @@ def test_smoke_params_are_valid(tmp_path):
     assert load_params(target).site.calendar.n_days == 7
 
 
+def test_params_of_the_dispatched_battery_are_valid(tmp_path):
+    target = tmp_path / "params.yaml"
+    write_overlaid(ROOT / "params.yaml", ROOT / "study/params/agent_bess.yaml", target)
+    assert load_params(target).site.bess.dispatch == "agent"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -23,8 +23,7 @@ class PeakShaving:
     """Leaves the cars to a policy and spreads the battery's energy over the night, so that no hour imports much.
 
     From sunset to sunrise the grid gives in equal parts what the battery cannot: g = (load until sunrise - energy that
-    can be discharged) / hours until sunrise, or the month's highest import so far where that is higher and energy is
-    short, since it costs no further demand charge. The battery covers what is above g. By day it follows the rule.
+    can be discharged) / hours until sunrise, or 0. The battery covers what is above g. By day it follows the rule.
 
     Parameters
     ----------
@@ -39,10 +38,8 @@ class PeakShaving:
     def __init__(self, cars: Policy, setting: Setting, hourly_load_kw: FloatArray) -> None:
         tables, bess = setting.tables, setting.equipment.bess[0]
         self._cars = cars
-        self._reference_kw = tables.reference_power_kw
         self._power_kw, self._capacity_kwh = float(bess["nominal_power_kw"]), float(bess["capacity_kwh"])
         self._min_soc, self._efficiency = float(bess["min_soc"]), tables.bess_discharge_efficiency
-        self._month_peak = len(SITE_FEATURES_BEFORE_FORECAST) + tables.pv_forecast_kwh.shape[2]
         self._load_until_sunrise = _until_sunrise(hourly_load_kw)
 
     def predict(
@@ -67,9 +64,8 @@ class PeakShaving:
         stored_kwh = np.maximum(soc - self._min_soc, 0.0) * self._capacity_kwh * self._efficiency
         hours = (SUNRISE_HOUR - hour - 1) % HOURS_PER_DAY + 1
         lacking_kw = np.maximum(self._load_until_sunrise[hour] - stored_kwh, 0.0) / hours
-        month_peak_kw = observation[:, self._month_peak] * self._reference_kw
         by_night = (hour >= SUNSET_HOUR) | (hour < SUNRISE_HOUR)
-        return np.where(by_night & (lacking_kw > 0.0), np.maximum(lacking_kw, month_peak_kw), 0.0)
+        return np.where(by_night, lacking_kw, 0.0)
 
 
 def _until_sunrise(hourly_load_kw: FloatArray) -> FloatArray:
