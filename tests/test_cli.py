@@ -1,3 +1,4 @@
+import json
 import logging
 import shutil
 import sys
@@ -7,10 +8,11 @@ import pytest
 import yaml
 
 from iquitos_citylearn.cli import main
+from tests.test_comparison import write_results
 from tests.test_params import changed
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = ("build-dataset", "references", "train", "evaluate", "trace", "compare")
+COMMANDS = ("build-dataset", "references", "rules", "train", "evaluate", "trace", "compare", "status")
 
 
 @pytest.fixture
@@ -30,8 +32,12 @@ def iquitos(monkeypatch, capsys, tmp_path):
     return run
 
 
-def write_params(folder, **changes):
+def results_in(folder):
+    """Return what stands in a folder besides the status files."""
+    return sorted(path.name for path in folder.iterdir() if path.name != "runs")
 
+
+def write_params(folder, **changes):
     (folder / "params.yaml").write_text(yaml.safe_dump(changed(**changes)), encoding="utf-8")
 
 
@@ -54,7 +60,7 @@ def test_an_unknown_agent_lists_the_valid_ones(iquitos, tmp_path):
     for name in ("dqn", "sac", "ppo", "a2c"):
         assert name in err
     assert "uncontrolled" not in err
-    assert list(tmp_path.iterdir()) == []
+    assert results_in(tmp_path) == []
 
 
 def test_an_unknown_policy_lists_the_valid_ones(iquitos):
@@ -76,14 +82,14 @@ def test_wrong_params_are_one_message_and_nothing_is_written(iquitos, tmp_path, 
         "  site.bess.power_kw is -1: Input should be greater than 0",
         "  train.sac.device is 'gpu': Input should be 'auto', 'cpu' or 'cuda'",
     ]
-    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+    assert results_in(tmp_path) == ["params.yaml"]
 
 
 def test_missing_params_are_one_message(iquitos, tmp_path):
     code, _, err = iquitos("train", "sac")
     assert code == 1
     assert err == "error: params.yaml: cannot be read: No such file or directory\n"
-    assert list(tmp_path.iterdir()) == []
+    assert results_in(tmp_path) == []
 
 
 def test_a_missing_data_set_is_one_message_and_nothing_is_written(iquitos, tmp_path):
@@ -93,7 +99,7 @@ def test_a_missing_data_set_is_one_message_and_nothing_is_written(iquitos, tmp_p
     assert err.startswith("error: ")
     assert "data/site/schema.json" in err
     assert "Traceback" not in err
-    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+    assert results_in(tmp_path) == ["params.yaml"]
 
 
 def test_an_untrained_agent_is_one_message(iquitos, tmp_path):
@@ -101,7 +107,7 @@ def test_an_untrained_agent_is_one_message(iquitos, tmp_path):
     code, _, err = iquitos("evaluate", "--policy", "sac")
     assert code == 1
     assert err.startswith("error: models/sac")
-    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+    assert results_in(tmp_path) == ["params.yaml"]
 
 
 def test_comparing_nothing_names_every_missing_result_and_writes_nothing(iquitos, tmp_path):
@@ -110,4 +116,51 @@ def test_comparing_nothing_names_every_missing_result_and_writes_nothing(iquitos
     assert (code, out) == (1, "")
     for name in ("UNCONTROLLED", "REQUIRED", "LATEST", "SAC", "PPO", "A2C"):
         assert f"metrics/result_{name}.json: cannot be read" in err
-    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+    assert results_in(tmp_path) == ["params.yaml"]
+
+
+@pytest.fixture
+def compared(iquitos, tmp_path):
+    """Return the bytes of a comparison after which one result went missing."""
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    metrics = tmp_path / "metrics"
+    write_results(metrics)
+    assert iquitos("compare")[0] == 0
+    (metrics / "result_PPO.json").unlink()
+    return {path.name: path.read_bytes() for path in metrics.iterdir() if path.is_file()}
+
+
+def test_a_missing_result_stops_the_comparison_and_leaves_the_last_one(iquitos, tmp_path, compared):
+    code, out, err = iquitos("compare")
+    assert (code, out) == (1, "")
+    assert "metrics/result_PPO.json: cannot be read: No such file" in err
+    assert {path.name: path.read_bytes() for path in (tmp_path / "metrics").iterdir() if path.is_file()} == compared
+
+
+def test_what_is_complete_is_compared_on_demand_and_the_absent_are_named(iquitos, tmp_path, compared):
+    code, out, _ = iquitos("compare", "--allow-missing", "--out", "partial.json")
+    assert code == 0
+    assert "| ppo" not in out
+    assert "absent: metrics/result_PPO.json: cannot be read" in out
+    partial = json.loads((tmp_path / "partial.json").read_text())
+    assert list(partial["absent"]) == ["result_PPO.json"]
+    whole = json.loads(compared["comparison.json"])
+    assert partial["policies"].keys() == whole["policies"].keys() - {"ppo"}
+    assert partial["policies"]["sac"]["co2_kg"] == whole["policies"]["sac"]["co2_kg"]
+    assert {path.name: path.read_bytes() for path in (tmp_path / "metrics").iterdir() if path.is_file()} == compared
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--allow-missing",), 2, "--allow-missing and --out FILE belong together"),
+        (("--out", "x.json"), 2, "--allow-missing and --out FILE belong together"),
+        (("--allow-missing", "--out", "metrics/comparison.json"), 1, "is for the comparison of all policies"),
+    ],
+)
+def test_a_partial_comparison_never_takes_the_place_of_a_whole_one(iquitos, tmp_path, arguments, code, message):
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    returned, out, err = iquitos("compare", *arguments)
+    assert (returned, out) == (code, "")
+    assert message in err
+    assert results_in(tmp_path) == ["params.yaml"]

@@ -3,9 +3,12 @@ import json
 import pytest
 
 from iquitos_citylearn.artifacts import ArtifactError, write_json
-from iquitos_citylearn.comparison import KEY_FIGURES, compare, read_results
+from iquitos_citylearn.cli import Agent
+from iquitos_citylearn.comparison import KEY_FIGURES, compare, read_present, read_results
 from iquitos_citylearn.comparison_text import comparison_text, verdict
+from iquitos_citylearn.results import text_file
 from iquitos_citylearn.seed_statistics import Resampling
+from iquitos_citylearn.stages.compare import POLICIES
 
 RESAMPLING = Resampling(n_resamples=200, confidence_level=0.95, seed=0)
 YEARS = (2023, 101)
@@ -34,6 +37,13 @@ def agent(name, *co2_kg, **extra):
     return result(
         name, *runs, untrained=figures, best_constant={"action": 0.5} | figures, training_years=figures, **extra
     )
+
+
+def write_results(folder):
+    """Write a complete result of every policy that is compared."""
+    for number, name in enumerate(POLICIES):
+        content = agent(name, 950.0 + number) if name.lower() in list(Agent) else rule(name, 950.0 + number)
+        write_json(folder / f"result_{name}.json", content)
 
 
 @pytest.fixture
@@ -148,7 +158,25 @@ def test_missing_and_incomplete_results_are_refused_and_each_is_named(results, t
     assert lines[0].endswith("result_UNCONTROLLED.json: status is 'not certified', not 'complete'")
     assert "result_REQUIRED.json: cannot be read: No such file" in lines[1]
     assert "result_OPTIMUM.json: is not JSON" in lines[2]
-    assert lines[3].endswith("result_SAC.json: has no runs")
+    assert lines[3].endswith("result_SAC.json: has no agent or no runs")
+
+
+def test_a_result_that_could_not_be_written_is_not_read_from_an_earlier_file(results, tmp_path):
+    file = tmp_path / "result_SAC.json"
+    write_json(file, results["SAC"])
+    text_file(file).write_text("status: text")
+    with pytest.raises(ArtifactError, match=r"result_SAC\.json: could not be written; .*result_SAC\.txt says why"):
+        read_results([file])
+
+
+def test_what_is_present_is_told_from_what_is_not(results, tmp_path):
+    write_json(tmp_path / "result_SAC.json", results["SAC"])
+    write_json(tmp_path / "result_PPO.json", results["PPO"] | {"status": "minimal"})
+    names = ("UNCONTROLLED", "SAC", "PPO")
+    present, problems = read_present(tmp_path / f"result_{name}.json" for name in names)
+    assert present == {"SAC": results["SAC"]}
+    assert list(problems) == ["result_UNCONTROLLED.json", "result_PPO.json"]
+    assert problems["result_PPO.json"].endswith("status is 'minimal', not 'complete'")
 
 
 def test_the_tables_by_hand(results):

@@ -16,7 +16,8 @@ from iquitos_citylearn.kpis import SUMMED
 from iquitos_citylearn.references import best_constant, find_references
 from iquitos_citylearn.rollout import roll_out, roll_out_years
 from iquitos_citylearn.service_adjusted import Reference
-from tests.small import TERMS, setting_of, years_of
+from iquitos_citylearn.year_figures import year_figures
+from tests.small import TERMS, hand_site, setting_of, years_of
 
 FLAT_KEYS = [
     "n_steps", "grid_import_kwh", "grid_export_kwh", "ev_charging_kwh", "building_load_kwh", "pv_generation_kwh",
@@ -251,3 +252,14 @@ def test_a_dispatched_battery_is_replayed_and_traced(params, stored_agent_bess, 
     trace = pd.read_csv(tmp_path / "trace.csv", float_precision="round_trip")
     np.testing.assert_array_equal(trace["action_bess"], rollout.bess_action)
     assert trace["obs_month_peak"].max() > 0.0
+
+
+def test_under_an_import_limit_a_car_lacks_what_the_best_plan_would_have_given_it(params):
+    # Two cars want 2 kWh in the only hour that both are there; the connection carries 3 kWh of it.
+    sessions = [(0, 2, 3, 0.0, 0.25), (1, 2, 3, 0.0, 0.25)]
+    site = replace(hand_site(sessions, n_steps=24), import_limit_kw=3.0)
+    years = make_evaluated_years(params, [1], [site], [0], "raw")
+    (idle,) = roll_out_years(ConstantPolicy(-1.0, 2), years.setting)
+    assert year_figures(idle, years, 0)["ev_unmet_kwh"] == pytest.approx(3.0, abs=1e-5)
+    free = make_evaluated_years(params, [1], [hand_site(sessions, n_steps=24)], [0], "raw")
+    assert year_figures(idle, free, 0)["ev_unmet_kwh"] == pytest.approx(4.0)

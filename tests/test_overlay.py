@@ -25,10 +25,15 @@ def test_only_the_named_keys_differ(tmp_path):
     assert yaml.safe_load(target.read_text(encoding="utf-8")) == expected
 
 
-def test_smoke_params_are_valid(tmp_path):
+@pytest.mark.parametrize("file", [ROOT / "params/smoke.yaml", *sorted((ROOT / "study/params").glob("*.yaml"))])
+def test_committed_overlays_are_valid(tmp_path, file):
     target = tmp_path / "params.yaml"
-    write_overlaid(ROOT / "params.yaml", ROOT / "params/smoke.yaml", target)
-    assert load_params(target).site.calendar.n_days == 7
+    write_overlaid(ROOT / "params.yaml", file, target)
+    assert load_params(target) != load_params(ROOT / "params.yaml")
+
+
+def test_null_takes_the_place_of_a_mapping(tmp_path):
+    assert load_params(overlay(tmp_path, "site: {bess: null}\n")).site.bess is None
 
 
 def test_params_of_the_dispatched_battery_are_valid(tmp_path):
@@ -42,6 +47,7 @@ def test_params_of_the_dispatched_battery_are_valid(tmp_path):
     [
         ("site: {calendar: {n_dayz: 14}}", r"overlay\.yaml: site: calendar: has \['n_dayz'\], where .*'n_days'"),
         ("site: {calendar: 14}", r"overlay\.yaml: site: calendar: is 14, where params\.yaml has the keys"),
+        ("site: {calendar: null}", r"site\.calendar is None: Input should be a valid"),
         ("site: {calendar: {n_days: 0}}", r"params\.yaml with .*overlay\.yaml: 1 problem.*\n.*n_days is 0"),
         ("site: [", r"overlay\.yaml: is not YAML"),
     ],

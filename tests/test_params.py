@@ -128,6 +128,11 @@ def test_every_value_stands_under_a_comment():
             "site.bess: energy_initial_kwh is 1000.0, outside energy_min_kwh to energy_capacity_kwh (1169.0 to 4520.0)",
         ),
         ({"site__bess__power_kw": -1}, "site.bess.power_kw is -1: Input should be greater than 0"),
+        ({"site__grid__import_limit_kw": 0}, "site.grid.import_limit_kw is 0: Input should be greater than 0"),
+        (
+            {"site__grid__import_limit_kw": 400},
+            "site: grid.import_limit_kw is 400, but bess dispatches itself after requests are cut; one of the two must",
+        ),
         ({"site__pv__rated_power_kwp": 0}, "site.pv.rated_power_kwp is 0: Input should be greater than 0"),
         (
             {"site__charging__fleets__moto__n_chargers": 0},

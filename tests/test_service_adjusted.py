@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iquitos_citylearn.agents.rules import ConstantPolicy
-from iquitos_citylearn.kpis import make_timeseries, session_outcomes
+from iquitos_citylearn.kpis import make_timeseries, n_days, session_outcomes
 from iquitos_citylearn.rollout import roll_out
 from iquitos_citylearn.service_adjusted import Reference, captured_share, captured_shares, service_adjusted
 from tests.small import hand_site, setting_of, small_site
@@ -14,7 +16,17 @@ from tests.small import hand_site, setting_of, small_site
 def adjusted(params, import_kwh, price, sessions, unmet_kwh):
     site = hand_site(sessions, n_steps=len(import_kwh), price=np.asarray(price, dtype=float))
     series = pd.DataFrame({"grid_import_kwh": import_kwh})
-    return service_adjusted(series, np.array(unmet_kwh), site.sessions, setting_of(site, params))
+    setting = setting_of(site, params)
+    outcomes = session_outcomes(roll_out(ConstantPolicy(-1.0, 2), setting), setting, site)
+    outcomes = replace(outcomes, unmet_kwh=np.array(unmet_kwh))
+    return service_adjusted(series, outcomes.unmet_of_day(n_days(len(import_kwh))), setting)
+
+
+def test_days_count_not_cars(params):
+    # A car that got 2 kWh more than the best plan gave it makes up for one that got 1 kWh less, but not on another day.
+    sessions = [(0, 5, 9, 0, 1), (0, 30, 33, 0, 1), (1, 5, 20, 0, 1)]
+    result = adjusted(params, np.zeros(48), np.full(48, 0.2), sessions, [-2.0, 1.5, 1.0])
+    assert (result.import_kwh[:24].sum(), result.import_kwh[24:].sum()) == (0.0, 1.5)
 
 
 def test_unmet_energy_is_imported_in_the_dearest_hour_of_the_day(params):
@@ -60,8 +72,9 @@ def test_equals_a_plain_loop(params, seed):
     setting = setting_of(site, params)
     rollout = roll_out(ConstantPolicy(-0.6, site.n_chargers), setting)
     series = make_timeseries(rollout, setting, site, 2023)
-    unmet = session_outcomes(rollout, setting, site).unmet_kwh
-    result = service_adjusted(series, unmet, site.sessions, setting)
+    outcomes = session_outcomes(rollout, setting, site)
+    unmet = outcomes.unmet_kwh
+    result = service_adjusted(series, outcomes.unmet_of_day(3), setting)
     expected = series["grid_import_kwh"].tolist()
     for day in range(3):
         lacking = sum(
@@ -95,9 +108,9 @@ def test_starving_cars_raises_only_the_plain_share(params):
     setting = setting_of(site, params)
     idle = roll_out(ConstantPolicy(-1.0, 2), setting)
     series = make_timeseries(idle, setting, site, 2023)
-    unmet = session_outcomes(idle, setting, site).unmet_kwh
-    result = service_adjusted(series, unmet, site.sessions, setting)
-    assert unmet.tolist() == [4.0]
+    outcomes = session_outcomes(idle, setting, site)
+    result = service_adjusted(series, outcomes.unmet_of_day(1), setting)
+    assert outcomes.unmet_kwh.tolist() == [4.0]
     reference = Reference(
         uncontrolled_co2_kg=4.0,
         uncontrolled_cost_usd=2.0,

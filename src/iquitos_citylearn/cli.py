@@ -1,8 +1,11 @@
 """The command line: one thin command per stage. Heavy modules are imported inside the command that needs them."""
 
+import io
 import logging
 import math
+import os
 import sys
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -55,7 +58,8 @@ def build_dataset_command() -> None:
     """Draw the headline year and the training years."""
     from iquitos_citylearn.stages.build_dataset import build_dataset
 
-    build_dataset(_params(), Path("data"), Path("metrics"))
+    with _reported("build_dataset"):
+        build_dataset(_params(), Path("data"), Path("metrics"))
 
 
 @app.command()
@@ -63,7 +67,8 @@ def references() -> None:
     """Find what there is to gain in every year."""
     from iquitos_citylearn.stages.references import write_references
 
-    write_references(_params())
+    with _reported("references"):
+        write_references(_params())
 
 
 @app.command()
@@ -93,25 +98,36 @@ def train(
         max_hours=max_hours,
         from_scratch=from_scratch,
     )
-    stage.train(agent.value, _params(), options)
+    with _reported(f"train_{agent}", stall_timeout_s=stall_timeout):
+        stage.train(agent.value, _params(), options)
 
 
 @app.command()
 def evaluate(policy: Annotated[Policy, typer.Option(help="Which policy.")]) -> None:
     """Run a policy over the evaluation years, certified in CityLearn."""
-    params = _params()
     if policy.value in list(Agent):
         from iquitos_citylearn.stages.evaluate import evaluate_agent
 
-        evaluate_agent(policy.value, params)
+        with _reported(f"evaluate@{policy}"):
+            evaluate_agent(policy.value, _params())
     elif policy in BASELINES:
         from iquitos_citylearn.stages.baseline import evaluate_baseline
 
-        evaluate_baseline(policy.value, params)
+        with _reported(f"baseline@{policy}"):
+            evaluate_baseline(policy.value, _params())
     else:
-        from iquitos_citylearn.stages.rule import evaluate_rule
+        from iquitos_citylearn.stages.rules import evaluate_rule
 
-        evaluate_rule(policy.value, params)
+        evaluate_rule(policy.value, _params())
+
+
+@app.command()
+def rules() -> None:
+    """Run the rules that are no baselines over the evaluation years."""
+    from iquitos_citylearn.stages.rules import evaluate_rules
+
+    with _reported("rules"):
+        evaluate_rules(_params())
 
 
 @app.command()
@@ -119,15 +135,57 @@ def trace(agent: Annotated[Agent, typer.Argument(help="Which agent.")]) -> None:
     """Write the trace of an agent's median seed again, from its model."""
     from iquitos_citylearn.stages.evaluate import trace_agent
 
-    typer.echo(trace_agent(agent.value, _params()))
+    _say(str(trace_agent(agent.value, _params())))
 
 
 @app.command()
-def compare() -> None:
+def compare(
+    allow_missing: Annotated[  # noqa: FBT002 - Typer makes it a flag
+        bool, typer.Option("--allow-missing", help="Compare what is complete, and say who is absent; needs --out.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="File of such a partial comparison.")] = None,
+) -> None:
     """Put every policy's result side by side."""
-    from iquitos_citylearn.stages.compare import compare_results
+    from iquitos_citylearn.stages.compare import compare_present, compare_results
 
-    typer.echo(compare_results(_params()))
+    if allow_missing != (out is not None):
+        raise typer.BadParameter("--allow-missing and --out FILE belong together")
+    if out is None:
+        with _reported("compare"):
+            _say(compare_results(_params()))
+    else:
+        _say(compare_present(_params(), out))
+
+
+@app.command()
+def status(
+    watch: Annotated[  # noqa: FBT002 - Typer makes it a flag
+        bool, typer.Option("--watch", help="Look again until all is done, one has failed, or the time is over.")
+    ] = False,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 30.0,
+    timeout: Annotated[float, typer.Option(min=0.0, help="Seconds to watch.")] = 2400.0,
+) -> None:
+    """Say how far every stage is. Exit status: 0 all done, 1 one failed, 2 in progress or waiting, 3 time over."""
+    from rich.console import Console
+
+    from iquitos_citylearn.status import view
+
+    console = Console()
+    raise typer.Exit(view.watch(console, interval, timeout) if watch else view.show(console))
+
+
+def _reported(stage: str, **options: float) -> AbstractContextManager[None]:
+    from iquitos_citylearn.status.reporting import reported
+
+    return reported(stage, **options)
+
+
+def _say(text: str) -> None:
+    """Print; who has closed the pipe misses the text, and nothing else happens."""
+    try:
+        typer.echo(text)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _params() -> "Params":
@@ -139,6 +197,8 @@ def _params() -> "Params":
 def main() -> None:
     """Run the program; what is wrong with an input is one message and exit status 1."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: a terminal may know no such letter
     try:
         app()
     except (ValueError, OSError, RuntimeError, FloatingPointError) as error:

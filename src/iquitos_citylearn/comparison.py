@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from iquitos_citylearn.artifacts import ArtifactError, read_json
+from iquitos_citylearn.results import COMPLETE, text_file
 from iquitos_citylearn.seed_statistics import Resampling, probability_of_improvement, summarise_scores
 from iquitos_citylearn.site.model import FloatArray
 
@@ -43,21 +44,34 @@ def read_results(files: Iterable[Path]) -> dict[str, dict[str, Any]]:
     ArtifactError
         If one is missing, unreadable or not complete; names every such file.
     """
-    results, problems = {}, []
+    results, problems = read_present(files)
+    if problems:
+        raise ArtifactError("nothing was compared:\n  " + "\n  ".join(problems.values()))
+    return results
+
+
+def read_present(files: Iterable[Path]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Return the complete results by the policy's name, and by file name why each of the others is none."""
+    results, problems = {}, {}
     for file in files:
         try:
-            content = read_json(file)
+            content = _read_complete(file)
         except ArtifactError as error:
-            problems.append(str(error))
-            continue
-        if content.get("status") != "complete":
-            problems.append(f"{file}: status is {content.get('status')!r}, not 'complete'")
-        elif not content.get("runs"):
-            problems.append(f"{file}: has no runs")
-        results[str(content.get("agent"))] = content
-    if problems:
-        raise ArtifactError("nothing was compared:\n  " + "\n  ".join(problems))
-    return results
+            problems[file.name] = str(error)
+        else:
+            results[str(content["agent"])] = content
+    return results, problems
+
+
+def _read_complete(file: Path) -> dict[str, Any]:
+    if text_file(file).exists():
+        raise ArtifactError(f"{file}: could not be written; {text_file(file)} says why")
+    content = read_json(file)
+    if content.get("status") != COMPLETE:
+        raise ArtifactError(f"{file}: status is {content.get('status')!r}, not {COMPLETE!r}")
+    if not content.get("agent") or not content.get("runs"):
+        raise ArtifactError(f"{file}: has no agent or no runs")
+    return content
 
 
 def compare(results: Mapping[str, Mapping[str, Any]], resampling: Resampling) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Evaluation of a policy: every seed over every evaluation year on the twin, certified in CityLearn, and the files."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
 from numpy.typing import NDArray
 
 from iquitos_citylearn.agents.rules import Policy
-from iquitos_citylearn.artifacts import write_csv, write_json, write_through
+from iquitos_citylearn.artifacts import write_csv
 from iquitos_citylearn.certification import CertificationError, certify, certify_sample
 from iquitos_citylearn.env.observation import observation_names
 from iquitos_citylearn.env.physics import dispatches_bess
 from iquitos_citylearn.env.reward import TERMS
 from iquitos_citylearn.evaluation_years import Years
 from iquitos_citylearn.kpis import make_timeseries
+from iquitos_citylearn.results import COMPLETE, write_outputs
 from iquitos_citylearn.rollout import Rollout, roll_out_years
 from iquitos_citylearn.service_adjusted import Reference, captured_shares
 from iquitos_citylearn.year_figures import mean_figures, year_figures
@@ -139,13 +139,15 @@ def evaluate(
     ------
     CertificationError
         If CityLearn deviates from the twin; the result is written and says so.
+    OutputError
+        If something can't be written as it should be; the rest is, and the result says what it is worth.
     FloatingPointError
         If anything in a year is not finite.
     """
     evaluation = run_candidates(name, candidates, years, references)
     certification = _certify(evaluation, years, schema)
     deviation = max(part["max_abs_deviation"] for part in certification.values())
-    result: dict[str, Any] = {"status": "complete" if deviation == 0.0 else "not certified", "agent": name}
+    result: dict[str, Any] = {"status": COMPLETE if deviation == 0.0 else "not certified", "agent": name}
     result |= evaluation.runs[evaluation.chosen * len(years.seeds) + HEADLINE]
     training = candidates[evaluation.chosen].training
     result |= ({"training": training} if training else {}) | dict(extra)
@@ -155,13 +157,14 @@ def evaluate(
         "certification": certification,
         "runs": evaluation.runs,
     }
+    rollout, setting, site = evaluation.headline, years.setting_of(HEADLINE), years.sites[HEADLINE]
+    tables: dict[Path, Callable[[Path], None]] = {}
     if schema is not None:
-        rollout, setting, site = evaluation.headline, years.setting_of(HEADLINE), years.sites[HEADLINE]
-        simulations = metrics_folder / "simulations"
         series = make_timeseries(rollout, setting, site, years.calendar_year)
-        write_csv(simulations / f"timeseries_{name}.csv", series)
-        write_trace(simulations / f"trace_{name}.csv", rollout, years)
-    write_json(metrics_folder / f"result_{name}.json", result)
+        simulations = metrics_folder / "simulations"
+        tables[simulations / f"timeseries_{name}.csv"] = lambda path: write_csv(path, series)
+        tables[simulations / f"trace_{name}.csv"] = lambda path: write_trace(path, rollout, years)
+    write_outputs(metrics_folder / f"result_{name}.json", result, tables)
     if deviation != 0.0:
         raise CertificationError(f"{name}: CityLearn deviates from the twin by up to {deviation!r}; see the result")
 
@@ -187,9 +190,7 @@ def write_trace(path: Path, rollout: Rollout, years: Years) -> None:
     if dispatches_bess(years.setting.equipment):
         columns["action_bess"] = rollout.bess_action
     columns |= {f"reward_{term}": rollout.reward_terms[:, index] for index, term in enumerate(TERMS)}
-    table = pa.table({name: np.ascontiguousarray(values) for name, values in columns.items()})
-    options = pa.csv.WriteOptions(quoting_style="none")
-    write_through(path, lambda temporary: pa.csv.write_csv(table, temporary, options))
+    write_csv(path, pa.table({name: np.ascontiguousarray(values) for name, values in columns.items()}))
 
 
 def _certify(evaluation: Evaluation, years: Years, schema: Path | None) -> dict[str, dict[str, Any]]:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iquitos_citylearn.env.setting import Setting, make_setting, single_year
+from iquitos_citylearn.optimum.delivery import feasible_delivery
 from iquitos_citylearn.params import Params
 from iquitos_citylearn.site.dataset_reader import read_dataset
-from iquitos_citylearn.site.model import Site
+from iquitos_citylearn.site.model import FloatArray, Site
 from iquitos_citylearn.site.storage import read_draw
 
 SCHEMA = Path("site", "schema.json")
@@ -28,6 +29,9 @@ class Years:
         The years.
     setting : Setting
         All of them, for policies of one action mapping.
+    target_soc : tuple of ndarray, shape (n_sessions,)
+        Of each year, what each car could leave with: its need, as far as full power from arrival and the import limit
+        let it.
     calendar_year : int
         The year that row 0 of each starts.
     """
@@ -35,6 +39,7 @@ class Years:
     seeds: tuple[int, ...]
     sites: tuple[Site, ...]
     setting: Setting
+    target_soc: tuple[FloatArray, ...]
     calendar_year: int
 
     def setting_of(self, index: int) -> Setting:
@@ -76,4 +81,13 @@ def make_evaluated_years(
 ) -> Years:
     """Prepare years of one site for policies of one action mapping."""
     setting = make_setting(sites, params.environment, params.reward, action_mapping, forecast_keys)
-    return Years(tuple(seeds), tuple(sites), setting, params.site.calendar.year)
+    targets = tuple(_target_soc(single_year(setting, index), site) for index, site in enumerate(sites))
+    return Years(tuple(seeds), tuple(sites), setting, targets, params.site.calendar.year)
+
+
+def _target_soc(setting: Setting, site: Site) -> FloatArray:
+    sessions, equipment = site.sessions, setting.equipment
+    if not equipment.import_limited:
+        return setting.tables.target_soc[0, : len(sessions)]
+    soc_per_kwh = (equipment.charger_efficiency / equipment.ev_capacity_kwh)[sessions.charger]
+    return sessions.arrival_soc + feasible_delivery(setting, sessions) * soc_per_kwh

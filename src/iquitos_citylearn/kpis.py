@@ -10,8 +10,9 @@ import pandas as pd
 from iquitos_citylearn.env.demand import demand_cost_usd
 from iquitos_citylearn.env.reward import TERMS
 from iquitos_citylearn.env.setting import Setting
+from iquitos_citylearn.env.tables import HOURS_PER_DAY
 from iquitos_citylearn.rollout import Rollout
-from iquitos_citylearn.site.model import FloatArray, Site
+from iquitos_citylearn.site.model import FloatArray, IntArray, Site
 
 SERVICE_TOLERANCE_SOC = 0.01
 """A session is served when it leaves within this of what it needed, or of all that was feasible."""
@@ -83,28 +84,60 @@ class SessionOutcomes:
     ----------
     departure_soc : ndarray
         SOC in which the car left.
+    departure_day : ndarray of int64
+        Day in which it left, the first being 0; a car that leaves at midnight left in the day that ends there.
     shortfall_soc : ndarray
         What it lacked to min(required, what charging at full power from arrival reaches), 0 at least.
-    unmet_kwh, overdelivered_kwh : ndarray
-        The shortfall, and the energy beyond max(required, arrival SOC), on the site's side [kWh].
+    unmet_kwh : ndarray
+        What it lacked to the SOC that it could have left with, on the site's side [kWh]. Under an import limit negative
+        where it got more than the best plan gave it: which of several cars goes short is open, so days count, not cars.
+    overdelivered_kwh : ndarray
+        The energy beyond max(required, arrival SOC), on the site's side [kWh].
     """
 
     departure_soc: FloatArray
+    departure_day: IntArray
     shortfall_soc: FloatArray
     unmet_kwh: FloatArray
     overdelivered_kwh: FloatArray
 
+    def unmet_of_day(self, n_days: int) -> FloatArray:
+        """Return what cars lacked in each day, 0 at least, shape (n_days,) [kWh]."""
+        return np.maximum(np.bincount(self.departure_day, self.unmet_kwh, minlength=n_days), 0.0)
 
-def session_outcomes(rollout: Rollout, setting: Setting, site: Site) -> SessionOutcomes:
-    """Return how every session of the year ended."""
+
+def session_outcomes(
+    rollout: Rollout, setting: Setting, site: Site, target_soc: FloatArray | None = None
+) -> SessionOutcomes:
+    """Return how every session of the year ended.
+
+    Parameters
+    ----------
+    rollout, setting, site : Rollout, Setting, Site
+        What happened, in which year.
+    target_soc : ndarray, shape (n_sessions,), or None
+        What each car could have left with; None: min(required, what charging at full power from arrival reaches).
+    """
     sessions, years = site.sessions, setting.years
     departure_soc = rollout.ev_soc[sessions.departure_step - 1, sessions.charger]
     n_sessions = len(sessions)
     kwh_per_soc = (setting.equipment.ev_capacity_kwh / setting.equipment.charger_efficiency)[sessions.charger]
     required, arrival = years.session_required_soc[0, :n_sessions], years.session_arrival_soc[0, :n_sessions]
-    shortfall = np.maximum(setting.tables.target_soc[0, :n_sessions] - departure_soc, 0.0)
+    reachable = setting.tables.target_soc[0, :n_sessions]
+    unmet = (reachable if target_soc is None else target_soc) - np.minimum(departure_soc, reachable)
     surplus = np.maximum(departure_soc - np.maximum(required, arrival), 0.0)
-    return SessionOutcomes(departure_soc, shortfall, shortfall * kwh_per_soc, surplus * kwh_per_soc)
+    return SessionOutcomes(
+        departure_soc=departure_soc,
+        departure_day=(sessions.departure_step - 1) // HOURS_PER_DAY,
+        shortfall_soc=np.maximum(reachable - departure_soc, 0.0),
+        unmet_kwh=unmet * kwh_per_soc,
+        overdelivered_kwh=surplus * kwh_per_soc,
+    )
+
+
+def n_days(n_steps: int) -> int:
+    """Return the number of days that steps fill; a part of a day counts as one."""
+    return -(-n_steps // HOURS_PER_DAY)
 
 
 def key_figures(series: pd.DataFrame, outcomes: SessionOutcomes, evening: FloatArray) -> dict[str, Any]:
@@ -139,7 +172,7 @@ def key_figures(series: pd.DataFrame, outcomes: SessionOutcomes, evening: FloatA
         "self_consumption": 1.0 - figures["grid_export_kwh"] / pv_kwh if pv_kwh > 0 else None,
         "ev_sessions": n_sessions,
         "ev_service": served / n_sessions if n_sessions else None,
-        "ev_unmet_kwh": fsum(outcomes.unmet_kwh),
+        "ev_unmet_kwh": fsum(outcomes.unmet_of_day(n_days(len(series)))),
         "ev_overdelivered_kwh": fsum(outcomes.overdelivered_kwh),
         "reward": {term: fsum(series[f"reward_{term}"]) for term in (*TERMS, "total")},
     }

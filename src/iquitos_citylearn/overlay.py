@@ -13,7 +13,8 @@ from iquitos_citylearn.params import ParamsError, read_yaml, validate_params
 def write_overlaid(base: Path, overlay: Path, target: Path) -> None:
     """Write the params of `base` with those of `overlay` in their place, and validate the result.
 
-    Mappings are merged key by key; everything else, lists included, is replaced.
+    Mappings are merged key by key; everything else, lists included, is replaced. Null takes the place of a mapping as
+    well: it switches off what `params.py` lets be null.
 
     Raises
     ------
@@ -27,7 +28,7 @@ def write_overlaid(base: Path, overlay: Path, target: Path) -> None:
 
 
 def _merge(base: Any, overlay: Any, where: str) -> Any:
-    if not isinstance(base, dict):
+    if overlay is None or not isinstance(base, dict):
         return overlay
     if not isinstance(overlay, dict):
         raise ParamsError(f"{where}: is {overlay!r}, where params.yaml has the keys {sorted(base)}")

@@ -144,12 +144,13 @@ class BessParams(_Section):
 
 
 class GridParams(_Section):
-    """What imported energy emits and costs."""
+    """What imported energy emits and costs, and how much of it the connection carries."""
 
     carbon_intensity_kg_per_kwh: NonNegative
     tariff_usd_per_kwh: NonNegative
     peak_tariff_usd_per_kwh: NonNegative | None
     demand_charge_usd_per_kw_month: NonNegative
+    import_limit_kw: Positive | None
 
 
 class FleetParams(_Section):
@@ -225,9 +226,19 @@ class SiteParams(_Section):
     weather: WeatherParams
     pv: PvParams
     mall: MallParams
-    bess: BessParams
+    bess: BessParams | None
     grid: GridParams
     charging: ChargingParams
+
+    @model_validator(mode="after")
+    def _no_limit_with_automatic_bess(self) -> Self:
+        automatic = self.bess is not None and self.bess.dispatch == "automatic"
+        if self.grid.import_limit_kw is not None and automatic:
+            raise ValueError(
+                f"grid.import_limit_kw is {self.grid.import_limit_kw:g}, but bess dispatches itself after requests are "
+                "cut; one of the two must be null"
+            )
+        return self
 
 
 class EnvironmentParams(_Section):

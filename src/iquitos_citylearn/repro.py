@@ -4,6 +4,7 @@
 run in a session of their own, which a terminal's Ctrl-C does not reach; this process ends them in the right order.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,6 +12,8 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+from iquitos_citylearn.agents.lock import is_held
 
 GRACE_SECONDS = 30.0
 POLL_SECONDS = 0.1
@@ -30,6 +33,7 @@ def run_pipeline(arguments: Sequence[str] = ()) -> int:
     int
         DVC's exit status, or 128 + the signal's number when a signal ended the run.
     """
+    _forget_ended()
     received: list[int] = []
     previous = {number: signal.signal(number, lambda n, _: received.append(n)) for number in SIGNALS}
     command = [sys.executable, "-m", "dvc", "repro", "--keep-going", *arguments]
@@ -46,6 +50,14 @@ def run_pipeline(arguments: Sequence[str] = ()) -> int:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _forget_ended() -> None:
+    """Forget how stages ended before: what is done stands in dvc.lock, and what has failed is tried again."""
+    for file in Path("runs").glob("*/status.json"):
+        if not is_held(file.with_name("lock")):
+            with contextlib.suppress(OSError):
+                file.unlink()
 
 
 def _environment() -> dict[str, str]:

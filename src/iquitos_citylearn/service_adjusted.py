@@ -10,7 +10,7 @@ import pandas as pd
 from iquitos_citylearn.env.demand import demand_cost_usd
 from iquitos_citylearn.env.setting import Setting
 from iquitos_citylearn.env.tables import HOURS_PER_DAY
-from iquitos_citylearn.site.model import FloatArray, IntArray, Sessions
+from iquitos_citylearn.site.model import FloatArray, IntArray
 
 NOTHING_TO_GAIN = 1e-9
 """Smallest difference between uncontrolled and optimum of which a share is taken."""
@@ -34,31 +34,25 @@ class ServiceAdjusted:
     peak_import_kw: float
 
 
-def service_adjusted(
-    series: pd.DataFrame, unmet_kwh: FloatArray, sessions: Sessions, setting: Setting
-) -> ServiceAdjusted:
+def service_adjusted(series: pd.DataFrame, unmet_of_day_kwh: FloatArray, setting: Setting) -> ServiceAdjusted:
     """Add what cars lacked to the imports of the dearest hour of the day in which they left.
 
-    The dearest hour has the highest tariff, of those the highest import, of those it is the earliest. A car that
-    leaves at midnight counts for the day that ends there.
+    The dearest hour has the highest tariff, of those the highest import, of those it is the earliest.
 
     Parameters
     ----------
     series : DataFrame
         From `kpis.make_timeseries`; `grid_import_kwh` is used.
-    unmet_kwh : ndarray, shape (n_sessions,)
-        What each car needed, could have had and did not get, site side [kWh]; from `kpis.session_outcomes`.
-    sessions : Sessions
-        The sessions.
+    unmet_of_day_kwh : ndarray, shape (n_days,)
+        What cars that left in each day needed, could have had and did not get, site side [kWh]; from
+        `kpis.SessionOutcomes.unmet_of_day`.
     setting : Setting
         With the year as its only one; tariff, demand charge and carbon intensity are used.
     """
     import_kwh = series["grid_import_kwh"].to_numpy(dtype=np.float64, copy=True)
     price, carbon = setting.years.price_usd_per_kwh[0], setting.years.carbon_kg_per_kwh[0]
-    n_days = -(-len(import_kwh) // HOURS_PER_DAY)
-    unmet_of_day = np.bincount((sessions.departure_step - 1) // HOURS_PER_DAY, unmet_kwh, minlength=n_days)
-    lacking = np.flatnonzero(unmet_of_day > 0.0)
-    import_kwh[_dearest_hours(price, import_kwh)[lacking]] += unmet_of_day[lacking]
+    lacking = np.flatnonzero(unmet_of_day_kwh > 0.0)
+    import_kwh[_dearest_hours(price, import_kwh)[lacking]] += unmet_of_day_kwh[lacking]
     demand = setting.tables.month_start[0], setting.tables.demand_charge_usd_per_kw
     return ServiceAdjusted(
         import_kwh=import_kwh,

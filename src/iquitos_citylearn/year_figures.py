@@ -5,7 +5,7 @@ from statistics import fmean
 from typing import Any
 
 from iquitos_citylearn.evaluation_years import Years
-from iquitos_citylearn.kpis import key_figures, make_timeseries, session_outcomes
+from iquitos_citylearn.kpis import key_figures, make_timeseries, n_days, session_outcomes
 from iquitos_citylearn.rollout import Rollout
 from iquitos_citylearn.service_adjusted import service_adjusted
 
@@ -33,8 +33,8 @@ def year_figures(rollout: Rollout, years: Years, index: int) -> dict[str, Any]:
     """
     site, setting = years.sites[index], years.setting_of(index)
     series = make_timeseries(rollout, setting, site, years.calendar_year)
-    outcomes = session_outcomes(rollout, setting, site)
-    adjusted = service_adjusted(series, outcomes.unmet_kwh, site.sessions, setting)
+    outcomes = session_outcomes(rollout, setting, site, years.target_soc[index])
+    adjusted = service_adjusted(series, outcomes.unmet_of_day(n_days(site.n_steps)), setting)
     return key_figures(series, outcomes, setting.tables.evening[0]) | {
         "adjusted": {
             "co2_kg": adjusted.co2_kg,

@@ -231,6 +231,8 @@ def test_years_that_do_not_fit_are_refused():
         make_years([site, random_site(rng, 2, 24)])
     with pytest.raises(ValueError, match="year 1 has other equipment than year 0"):
         make_years([site, random_site(rng, 2, 48)])
+    with pytest.raises(ValueError, match="year 1 has other equipment than year 0"):
+        make_years([replace(site, bess=None), replace(site, bess=None, import_limit_kw=5.0)])
     with pytest.raises(ValueError, match="year 0: pv_kwh is nan in row 3; it must be finite"):
         make_years([replace(site, pv_kwh=np.where(np.arange(48) == 3, np.nan, site.pv_kwh))])
 

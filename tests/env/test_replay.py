@@ -16,7 +16,10 @@ DAY = 24
 
 @pytest.fixture(scope="module", params=["automatic", "agent", "none"])
 def run(request, tmp_path_factory):
-    """Six days with three chargers, one night of which has a car plugged in, and what the twin says about them."""
+    """Six days with three chargers, one night of which has a car plugged in, and what the twin says about them.
+
+    The site without a battery has an import limit.
+    """
     rng = np.random.default_rng(3)
     site = random_site(rng, 3, 6 * DAY, bess=request.param, plain=True, busy_share=1.0, longest_stay=4)
     sessions = site.sessions
@@ -27,6 +30,8 @@ def run(request, tmp_path_factory):
     )
     if site.bess is not None:
         site = replace(site, bess=replace(site.bess, loss_coefficient=0.003))
+    else:
+        site = replace(site, import_limit_kw=40.0)
     folder = tmp_path_factory.mktemp("run")
     write_dataset(site, folder)
     schema = folder / "schema.json"

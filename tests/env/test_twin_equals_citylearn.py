@@ -54,10 +54,12 @@ def assert_same_run(left, right, charger_actions, bess_actions):
 
 
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 2**32 - 1), bess=st.sampled_from(BESS), plain=st.booleans())
-def test_small_sites(tmp_path_factory, seed, bess, plain):
+@given(seed=st.integers(0, 2**32 - 1), bess=st.sampled_from(BESS), plain=st.booleans(), limited=st.booleans())
+def test_small_sites(tmp_path_factory, seed, bess, plain, limited):
     rng = np.random.default_rng(seed)
     site = random_site(rng, int(rng.integers(1, 4)), int(rng.integers(26, 60)), bess=bess, plain=plain)
+    if limited and bess != "automatic":
+        site = replace(site, import_limit_kw=float(rng.uniform(0, 60)))
     schema, site = stored(site, tmp_path_factory.mktemp("site"))
     assert_same_run(Twin(site), CityLearnSimulator(schema, site, check_invariants=True), *random_actions(rng, site))
 
@@ -73,6 +75,13 @@ def large_site(n_days):
         power_efficiency_curve=flat_efficiency(0.9),
     )
     return replace(site, bess=bess, load_kwh=site.load_kwh * 2.0, pv_kwh=site.pv_kwh * 4.0)
+
+
+def test_128_chargers_under_an_import_limit(tmp_path):
+    site = replace(large_site(3), bess_automatic=False, import_limit_kw=200.0)
+    schema, site = stored(site, tmp_path)
+    rng = np.random.default_rng(6)
+    assert_same_run(Twin(site), CityLearnSimulator(schema, site), *random_actions(rng, site))
 
 
 @pytest.mark.parametrize("n_days", [14, pytest.param(365, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])

@@ -5,79 +5,14 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
-import yaml
 
-from iquitos_citylearn.agents.jobs import FINISHED, STALLED
-from iquitos_citylearn.agents.sealed_file import read_sealed
-from tests.trainings import job_in, tiny_params, training_process
+from iquitos_citylearn.agents.jobs import STALLED
+from tests.faults.project import LIMIT_S, POLL_S
 
 pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults")]
-
-COMMAND = (sys.executable, "-c", "from iquitos_citylearn.cli import main; main()", "train", "ppo")
-POLL_S = 0.02
-LIMIT_S = 120
-LONGER = {"total_timesteps": 9600, "checkpoint_every": 200}
-
-
-class Project:
-    """A folder in which PPO is trained by the command line."""
-
-    def __init__(self, folder, params, training_folder, **changes):
-        self.folder = folder
-        content = tiny_params(params, "ppo", **changes).model_dump(mode="json")
-        (folder / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
-        (folder / "data").mkdir()
-        (folder / "data" / "training").symlink_to(training_folder)
-        self.checkpoints = folder / "checkpoints" / "ppo"
-        self.log = folder / "log.txt"
-        self.processes = []
-
-    def start(self, *options):
-        with self.log.open("ab") as log:
-            command = (*COMMAND, "--checkpoint-period", "0.1", *options)
-            process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log, start_new_session=True)
-        self.processes.append(process)
-        return process
-
-    def train(self, *options):
-        """Train to the end; return the exit status and what was logged."""
-        before = len(self.said())
-        status = self.start(*options).wait(LIMIT_S)
-        return status, self.said()[before:]
-
-    def said(self):
-        return self.log.read_text(encoding="utf-8") if self.log.exists() else ""
-
-    def newest_step(self):
-        steps = sorted(self.checkpoints.glob("seed_0/step_*.sealed"))
-        return int(steps[-1].stem.removeprefix("step_")) if steps else 0
-
-    def status(self):
-        return json.loads((self.folder / "runs" / "train_ppo" / "seed_0.json").read_text())
-
-    def wait_for_checkpoint(self, process):
-        before = self.newest_step()
-        while self.newest_step() <= before:
-            assert process.poll() is None, self.said()
-            time.sleep(POLL_S)
-
-    def end(self):
-        for process in self.processes:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-
-
-@pytest.fixture
-def project(tmp_path, params, training_folder):
-    made = Project(tmp_path, params, training_folder, **LONGER)
-    yield made
-    made.end()
 
 
 def is_alive(pid):
@@ -88,7 +23,7 @@ def is_alive(pid):
     return True
 
 
-def test_signals_second_trainer_orphan_and_the_same_bytes(project, params, training_folder, tmp_path):
+def test_signals_second_trainer_orphan_and_the_same_bytes(project, left_alone):
     first = project.start()
     project.wait_for_checkpoint(first)
     status, said = project.train()
@@ -121,14 +56,10 @@ def test_signals_second_trainer_orphan_and_the_same_bytes(project, params, train
     assert project.status()["state"] == "done"
     assert not list(project.checkpoints.glob("seed_*/"))
 
-    left_alone = job_in(tmp_path / "left_alone", "ppo", params, training_folder, **LONGER)
-    process = training_process(left_alone, tmp_path / "left_alone.txt")
-    process.join()
-    expected = read_sealed(left_alone.checkpoint_folder / FINISHED)
     models = project.folder / "models" / "ppo"
     assert sorted(path.name for path in models.iterdir()) == ["ppo_progress.csv", "seed_0.zip", "training.json"]
-    assert (models / "seed_0.zip").read_bytes() == expected.payload
-    assert json.loads((models / "training.json").read_text()) == {"seed_0": expected.header["record"]}
+    assert (models / "seed_0.zip").read_bytes() == left_alone.payload
+    assert json.loads((models / "training.json").read_text()) == {"seed_0": left_alone.header["record"]}
 
 
 def test_interrupt_to_the_whole_group_then_from_scratch(project):

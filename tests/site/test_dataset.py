@@ -43,9 +43,11 @@ def opened(folder: Path, **options: object) -> CityLearnEnv:
     n_chargers=st.integers(0, 4),
     n_steps=st.integers(2, 100),
     bess=st.sampled_from(["automatic", "agent", "none"]),
+    limit_kw=st.none() | st.floats(0, 1e6),
 )
-def test_a_site_reads_back_as_it_was_written(tmp_path_factory, seed, n_chargers, n_steps, bess):
+def test_a_site_reads_back_as_it_was_written(tmp_path_factory, seed, n_chargers, n_steps, bess, limit_kw):
     site = random_site(np.random.default_rng(seed), n_chargers, n_steps, bess=bess)
+    site = replace(site, import_limit_kw=None if bess == "automatic" else limit_kw)
     folder = tmp_path_factory.mktemp("dataset")
     write_dataset(site, folder)
     assert_same(read_dataset(folder / columns.SCHEMA_FILE), site)
@@ -182,6 +184,8 @@ def test_as_stored_rounds_what_citylearn_would_round(tmp_path):
         ({"hour": np.full(48, 1)}, r"hour\[0\] is 1; allowed: the hour before plus 1"),
         ({"month": np.full(48, 13)}, r"month\[0\] is 13; allowed: 1 to 12"),
         ({"bess": None, "bess_automatic": False}, "bess_automatic is False, but there is no battery"),
+        ({"import_limit_kw": 5.0}, r"import_limit_kw is 5\.0; allowed: none with a battery on automatic dispatch"),
+        ({"bess": None, "import_limit_kw": -1.0}, r"import_limit_kw is -1\.0; allowed: finite numbers from 0"),
         ({"sessions": sessions((0, 3, 6, 0.2, 0.9), (0, 5, 9, 0.2, 0.9))}, "between two sessions of a charger"),
         ({"sessions": sessions((0, 3, 6, 0.2, 0.9), (0, 6, 9, 0.2, 0.9))}, r"\[0\] is 0; allowed: at least 1"),
         ({"sessions": sessions((1, 3, 6, 0.2, 0.9), (0, 6, 9, 0.2, 0.9))}, "sorted by charger"),

@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.sites import assert_same, random_site
 
 N_STEPS = 48
 CHARGER = "charger_simulation_001.csv"
+SERVICE = "buildings.mall.electrical_service"
 FILES = (
     columns.BUILDING_FILE,
     columns.WEATHER_FILE,
@@ -34,6 +36,7 @@ QUICK = settings(max_examples=30, deadline=None)
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> tuple[Site, Path]:
     site = random_site(np.random.default_rng(11), 2, N_STEPS, bess="agent", busy_share=1.0)
+    site = replace(site, import_limit_kw=30.0)
     folder = tmp_path_factory.mktemp("whole")
     write_dataset(site, folder)
     return site, folder
@@ -317,6 +320,13 @@ def test_a_charger_of_which_no_car_is_known_is_refused(folder):
     refused(folder, CHARGER, "the id of the charger's car in one row at least, even where none comes")
 
 
+def test_an_import_limit_with_a_battery_on_automatic_dispatch_is_refused(folder):
+    schema = json.loads((folder / columns.SCHEMA_FILE).read_text())
+    schema["buildings"]["mall"] |= {"type": columns.AUTOMATIC_BESS_BUILDING, "inactive_actions": ["electrical_storage"]}
+    (folder / columns.SCHEMA_FILE).write_text(json.dumps(schema))
+    refused(folder, columns.SCHEMA_FILE, f"{SERVICE} is ", "allowed: none with a battery on automatic dispatch")
+
+
 @pytest.mark.parametrize(
     ("path", "value", "match"),
     [
@@ -332,6 +342,11 @@ def test_a_charger_of_which_no_car_is_known_is_refused(folder):
         ("buildings.mall.type", columns.AUTOMATIC_BESS_BUILDING, "in the list, as the battery follows the rule"),
         ("buildings.mall.type", "citylearn.building.DynamicsBuilding", "a type other than"),
         ("buildings.mall.electrical_storage", None, "a battery, or electrical_storage in inactive_actions"),
+        (f"{SERVICE}.limits.total.import_kw", None, "allowed: finite numbers from 0"),
+        (f"{SERVICE}.limits.total.import_kw", -1, "is -1; allowed: finite numbers from 0"),
+        (f"{SERVICE}.limits.total", 5, "is 5; allowed: an object"),
+        (f"{SERVICE}.limits.per_phase", {"L1": 5}, "L1 is 5; allowed: an object"),
+        (SERVICE, {"mode": "single_phase"}, f"{SERVICE}.limits is missing; allowed: an object"),
         ("buildings.mall.power_outage", {"simulate_power_outage": True}, "power outages"),
         ("buildings.mall.pv.attributes.generation_mode", "kw", "allowed: absolute or per_kw"),
         ("buildings.mall.include", False, "allowed: one building with include true"),

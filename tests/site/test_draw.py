@@ -1,5 +1,6 @@
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,14 @@ def write_energies(path, energy_kwh, start="2023-01-01"):
     steps = pd.date_range(start, periods=len(energy_kwh), freq=pd.Timedelta(hours=8760 / len(energy_kwh)))
     pd.DataFrame({"timestamp": steps, "energy_kwh": energy_kwh}).to_csv(path, index=False)
     return str(path)
+
+
+def test_a_draw_on_a_weak_grid_differs_in_the_equipment_alone(draw):
+    site = small_params().site
+    grid = site.grid.model_copy(update={"import_limit_kw": 50.0})
+    weak, _ = draw_site(site.model_copy(update={"bess": None, "grid": grid}), 5)
+    assert (weak.bess, weak.import_limit_kw) == (None, 50.0)
+    assert_same(replace(weak, bess=draw[0].bess, import_limit_kw=None), draw[0])
 
 
 def test_a_draw_has_the_equipment_of_the_params(draw):

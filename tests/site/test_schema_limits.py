@@ -1,4 +1,5 @@
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from tests.sites import random_site
 
 FILE = Path("schema.json")
 MALL = "buildings.mall"
+SERVICE = f"{MALL}.electrical_service"
 CHARGER = "buildings.mall.chargers.charger_001"
 CAR = "electric_vehicles_def.ev_001"
 
@@ -28,9 +30,10 @@ def put(schema, path, value):
     node[key] = value
 
 
-@pytest.mark.parametrize("bess", ["automatic", "agent", "none"])
-def test_what_the_writer_writes_is_taken(bess):
-    refuse_unsupported(site_schema(random_site(np.random.default_rng(1), bess=bess), random_seed=0), FILE)
+@pytest.mark.parametrize(("bess", "limit_kw"), [("automatic", None), ("agent", None), ("none", None), ("none", 40.0)])
+def test_what_the_writer_writes_is_taken(bess, limit_kw):
+    site = replace(random_site(np.random.default_rng(1), bess=bess), import_limit_kw=limit_kw)
+    refuse_unsupported(site_schema(site, random_seed=0), FILE)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +60,10 @@ def test_what_the_writer_writes_is_taken(bess):
         (f"{MALL}.washing_machines", {"one": {"attributes": {"x": 1}}}, "washing machines"),
         (f"{MALL}.deferrable_appliances", {"one": {"cycle_profiles_file": "a.csv"}}, "deferrable appliances"),
         (f"{MALL}.escalators", {"one": {"simulation": "a.csv"}}, "escalators"),
-        (f"{MALL}.electrical_service", {"limits": {"total": {"import_kw": 5}}}, "electrical service"),
+        (SERVICE, {"mode": "three_phase"}, "mode is 'three_phase'.*three phases"),
+        (SERVICE, {"limits": {"total": {"import_kw": 5, "export_kw": 0.0}}}, "export_kw is 0.0.*limit of exports"),
+        (SERVICE, {"limits": {"per_phase": {"L1": {"import_kw": 0}}}}, "per_phase.L1.*limits by phase"),
+        (SERVICE, {"a_later_feature": 1}, "not known here"),
         (f"{MALL}.charging_constraints", {"building_limit_kw": 10.0}, "limits of charging power"),
         (f"{MALL}.pv.autosize", True, "sizing by CityLearn"),
         (f"{MALL}.pv.type", "my.PV", "a type other than"),
@@ -91,7 +97,9 @@ def test_unmodelled_feature_is_refused_by_name(schema, path, value, feature):
         (f"{MALL}.power_outage", {"simulate_power_outage": False, "stochastic_power_outage": True}),
         (f"{MALL}.washing_machines", {}),
         (f"{MALL}.dynamics", None),
-        (f"{MALL}.electrical_service", {"limits": {"total": {"import_kw": None}}}),
+        (SERVICE, {}),
+        (SERVICE, {"mode": "single_phase", "limits": {"total": {"import_kw": 5, "export_kw": None}}}),
+        (SERVICE, {"limits": {"per_phase": {"L1": {"import_kw": None}}}, "expose_observations": True}),
         (f"{MALL}.noise_std", 0.0),
         ("topology_mode", "static"),
         ("interface", "flat"),

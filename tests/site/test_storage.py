@@ -44,11 +44,13 @@ def set_cell(name, row, value):
     n_chargers=st.integers(0, 4),
     n_steps=st.integers(1, 100),
     bess=st.sampled_from(["automatic", "agent", "none"]),
+    limit_kw=st.none() | st.floats(0, 1e6),
 )
-def test_a_draw_reads_back_as_it_was_written(tmp_path_factory, seed, n_chargers, n_steps, bess):
+def test_a_draw_reads_back_as_it_was_written(tmp_path_factory, seed, n_chargers, n_steps, bess, limit_kw):
     rng = np.random.default_rng(seed)
     site = random_site(rng, n_chargers, n_steps, bess=bess)
-    site = replace(site, load_kwh=rng.random(n_steps), pv_kwh=rng.random(n_steps))  # all digits of a float64
+    series = {name: rng.random(n_steps) for name in ("load_kwh", "pv_kwh")}  # all digits of a float64
+    site = replace(site, import_limit_kw=limit_kw, **series)
     folder = tmp_path_factory.mktemp("draw")
     write_draw(site, folder)
     assert_same(read_draw(folder), site)
@@ -129,6 +131,12 @@ def test_sessions_without_a_free_row_between_are_refused(tmp_path):
     write_draw(replace(random_site(np.random.default_rng(1)), sessions=sessions), tmp_path)
     with pytest.raises(DrawFileError, match=r"arrival_step is 6 .* with a free row after the session before"):
         read_draw(tmp_path)
+
+
+def test_equipment_without_an_import_limit_says_nothing_of_one(folder):
+    assert set(json.loads((folder / "equipment.json").read_text())) == {
+        "pv_rated_power_kwp", "bess", "bess_automatic", "chargers",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

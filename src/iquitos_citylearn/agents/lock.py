@@ -43,3 +43,12 @@ def only_trainer(lock_file: Path, wait_s: float = 0.0) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_held(lock_file: Path) -> bool:
+    """Return whether a process holds a lock; True too where that can't be found out."""
+    try:
+        with FileLock(lock_file, timeout=0.0):
+            return False
+    except OSError:  # of which filelock's Timeout is one
+        return True

@@ -47,7 +47,7 @@ def _bars(agent: str, status_files: Sequence[Path]) -> Iterator[Callable[[], Non
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
         tasks = [
-            progress.add_task(f"{agent} {path.stem.replace('_', ' ')}", total=None, speed=0.0, reward=0.0)
+            progress.add_task(f"{agent} {path.stem.replace('_', ' ')}", total=1, speed=0.0, reward=0.0)
             for path in status_files
         ]
 

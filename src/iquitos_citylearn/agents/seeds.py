@@ -84,6 +84,7 @@ def train_agent(
 def _run(agent: str, jobs: Sequence[SeedJob], options: RunOptions) -> None:
     for job in jobs:
         job.status_file.unlink(missing_ok=True)
+        update_status(job.status_file, state="waiting", seed=job.seed)
     watchdog = Watchdog(options.stall_timeout_s, options.max_hours)
     with progress_display(agent, [job.status_file for job in jobs]) as show:
         statuses = run_workers(jobs, min(len(jobs), len(os.sched_getaffinity(0))), watchdog, show)

@@ -1,6 +1,6 @@
 """Status files: small JSON files that any terminal can read while a training runs, or after it has died.
 
-Keys: state (starting, running, trained, stopped, failed, stalled, done), seed, pid, error (of `failed` and `stalled`),
+Keys: state (waiting, starting, running, trained, stopped, failed, done), seed, pid, error (of `failed`),
 and once steps are made step, total, steps_per_s, mean_reward, resumed_from, checkpoint_step.
 """
 

@@ -1,5 +1,6 @@
 """The site as arrays: what the twin's kernels run on."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -29,6 +30,10 @@ class Equipment(NamedTuple):
         The stationary battery (a placeholder where there is none).
     bess_present, bess_automatic : bool
         Whether there is one, and whether it is on automatic dispatch.
+    import_limit_kw : float
+        Import that requests are cut down to [kW]; infinite where `import_limited` is False.
+    import_limited : bool
+        Whether there is such a limit.
     """
 
     max_charging_power_kw: FloatArray
@@ -39,6 +44,8 @@ class Equipment(NamedTuple):
     bess: Batteries
     bess_present: bool
     bess_automatic: bool
+    import_limit_kw: float
+    import_limited: bool
 
 
 class Years(NamedTuple):
@@ -121,7 +128,22 @@ def make_equipment(site: Site) -> Equipment:
         bess=make_batteries([bess], ["bess"]),
         bess_present=site.bess is not None,
         bess_automatic=site.bess_automatic,
+        import_limit_kw=math.inf if site.import_limit_kw is None else _checked_limit(site, site.import_limit_kw),
+        import_limited=site.import_limit_kw is not None,
     )
+
+
+def without_import_limit(equipment: Equipment) -> Equipment:
+    """Return the same equipment on a grid connection that carries any import."""
+    return equipment._replace(import_limit_kw=math.inf, import_limited=False)
+
+
+def _checked_limit(site: Site, limit_kw: float) -> float:
+    if not (math.isfinite(limit_kw) and limit_kw >= 0.0):
+        raise ValueError(f"import_limit_kw is {limit_kw}; it must be finite and 0 at least")
+    if site.bess is not None and site.bess_automatic:
+        raise ValueError(f"import_limit_kw is {limit_kw}; a battery on automatic dispatch acts after requests are cut")
+    return float(limit_kw)
 
 
 def _placeholder_battery() -> Battery:
@@ -166,7 +188,7 @@ def make_years(sites: Sequence[Site]) -> Years:
     for index, site in enumerate(sites):
         if site.n_steps != first.n_steps:
             raise ValueError(f"year {index} has {site.n_steps} steps, year 0 has {first.n_steps}")
-        if (site.chargers, site.bess, site.bess_automatic) != (first.chargers, first.bess, first.bess_automatic):
+        if _equipment_of(site) != _equipment_of(first):
             raise ValueError(f"year {index} has other equipment than year 0")
         _check_series(site, f"year {index}")
         _check_sessions(site.sessions, site, f"year {index}")
@@ -183,6 +205,10 @@ def make_years(sites: Sequence[Site]) -> Years:
         session_arrival_soc=_singles([_pad(s.arrival_soc, width, 0) for s in sessions]),
         session_required_soc=np.stack([_pad(s.required_soc, width, 0).astype(np.float64) for s in sessions]),
     )
+
+
+def _equipment_of(site: Site) -> tuple[object, ...]:
+    return site.chargers, site.bess, site.bess_automatic, site.import_limit_kw
 
 
 def _singles(series: Sequence[FloatArray]) -> FloatArray:

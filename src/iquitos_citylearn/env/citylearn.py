@@ -164,6 +164,14 @@ class CityLearnSimulator:
             ev_soc=self._read_ev_soc(step, cars),
         )
 
+    def key_figures(self) -> dict[str, float]:
+        """Return CityLearn's own figures of the district after a whole run (`evaluate_v2`), those that are numbers."""
+        table = self._env.evaluate_v2(include_business_as_usual=False)
+        district = table[(table["level"] == "district") & table["value"].notna()]
+        return {
+            str(name): float(value) for name, value in zip(district["cost_function"], district["value"], strict=True)
+        }
+
     def _bind(self) -> None:
         """Look up the series that hold the state; CityLearn makes new ones at each reset."""
         self._building = self._env.buildings[0]

@@ -10,6 +10,7 @@ charger takes several times as long as the physics.
 
 from iquitos_citylearn.env.arrays import Equipment, State, Years, make_equipment, make_state, make_years
 from iquitos_citylearn.env.battery import charge_battery, compiled, idle_battery, rest_battery, to_single
+from iquitos_citylearn.env.grid import cut_action, cut_bess_action, remaining_share, requested_kw
 from iquitos_citylearn.site.model import FloatArray
 
 __all__ = [
@@ -54,10 +55,25 @@ def reset_env(equipment: Equipment, years: Years, state: State, e: int, year: in
 @compiled
 def _requested_kwh(action: float, rating_kw: float, min_power_kw: float, efficiency: float) -> float:
     """Return what a charger asks its car to take in an hour [kWh]; CityLearn divides by the rating and back."""
-    power = min(max(min(action, 1.0), 0.0) * rating_kw, rating_kw)
-    if not power > 0.0 or power < min_power_kw:
-        return 0.0
-    return power / rating_kw * rating_kw * efficiency
+    return requested_kw(action, rating_kw, min_power_kw) / rating_kw * rating_kw * efficiency
+
+
+@compiled
+def _share_within_limit(
+    equipment: Equipment, years: Years, year: int, step: int, charger_action: FloatArray, bess_action: float
+) -> float:
+    """Return the share of the requests that the import limit leaves (`env/grid.py`)."""
+    bess_request_kw = 0.0
+    if equipment.bess_present:
+        bess_request_kw = min(max(bess_action, -1.0), 1.0) * equipment.bess[0].nominal_power_kw
+    return remaining_share(
+        equipment.import_limit_kw,
+        years.load_kwh[year, step] - years.pv_kwh[year, step],
+        charger_action,
+        equipment.max_charging_power_kw,
+        equipment.min_charging_power_kw,
+        bess_request_kw,
+    )
 
 
 @compiled
@@ -97,12 +113,19 @@ def apply_actions_env(
     ev, efficiency, rating_kw = equipment.ev, equipment.charger_efficiency, equipment.max_charging_power_kw
     min_power_kw, session_of = equipment.min_charging_power_kw, years.session_of
     ev_soc, ev_capacity, charger_kwh = state.ev_soc, state.ev_capacity_kwh, state.charger_kwh
+    limited, share = equipment.import_limited, 1.0
+    if limited:
+        share = _share_within_limit(equipment, years, year, step, charger_action, bess_action)
+        bess_action = cut_bess_action(bess_action, share, equipment.bess[0].nominal_power_kw)
     total = 0.0
     for c in range(charger_kwh.shape[1]):
         charger_kwh[e, c] = 0.0
         if session_of[year, step, c] < 0:
             continue
-        request = _requested_kwh(charger_action[c], rating_kw[c], min_power_kw[c], efficiency[c])
+        action = charger_action[c]
+        if limited:
+            action = cut_action(action, share, rating_kw[c], min_power_kw[c])
+        request = _requested_kwh(action, rating_kw[c], min_power_kw[c], efficiency[c])
         if request == 0.0:
             ev_soc[e, c] = idle_battery(ev[c], ev_soc[e, c])
             continue

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from iquitos_citylearn.env.arrays import without_import_limit
 from iquitos_citylearn.env.demand import month_starts, peak_rises_kw
 from iquitos_citylearn.env.kernels import kernel
 from iquitos_citylearn.env.physics import (
@@ -41,7 +42,7 @@ class Tables(NamedTuple):
     month_start : ndarray, shape (Y, T)
         1 in the steps that start a month, else 0.
     target_soc : ndarray, shape (Y, S)
-        min(required SOC, what charging at full power from arrival reaches).
+        min(required SOC, what charging at full power from arrival reaches), whatever the grid connection carries.
     price_scale, carbon_scale : ndarray, shape (Y,)
         1 / highest absolute value of the year (0 where that is 0).
     price_per_mean, carbon_per_mean : ndarray, shape (Y,)
@@ -109,7 +110,7 @@ def make_tables(
     hour = np.stack([site.hour - 1 for site in sites])
     by_rule = equipment._replace(bess_automatic=True)
     shadow = [_constant_year(by_rule, years, y, 0.0) for y in range(len(sites))]
-    full = [_constant_year(equipment, years, y, 1.0) for y in range(len(sites))]
+    full = [_constant_year(without_import_limit(equipment), years, y, 1.0) for y in range(len(sites))]
     forecasts = [
         forecast_pv(site.pv_kwh, params, np.random.default_rng([params.forecast_seed, key]))
         for site, key in zip(sites, forecast_keys, strict=True)

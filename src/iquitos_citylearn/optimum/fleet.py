@@ -4,8 +4,9 @@ A session of L hours with need n and hourly limit u is the set {0 <= x_t <= u, s
 hours and the number k = ceil(n / u) of hours that they need at least are joined: with U and N the sums of their u and
 n, the sum of their sets is {0 <= X_t <= U, sum X_t = N}. Nothing is lost: each set is the base polytope of the
 polymatroid f(A) = min(u |A|, n), the sum of base polytopes is that of the summed functions (Edmonds, 1970), and with
-the same k these are sum min(u j, n) = min(U j, N) for each number j of hours. `charger_plan` divides a group's energy
-among its sessions again.
+the same k these are sum min(u j, n) = min(U j, N) for each number j of hours. The same holds for the sets with
+sum x_t <= n, the polymatroids themselves: those count where an import limit can leave a car without its need.
+`charger_plan` divides a group's energy among its sessions again.
 
 References
 ----------
@@ -42,6 +43,8 @@ class Fleet:
         First step, connected hours, and k - 1: hours at full power besides the last, partial one.
     group_need_kwh, group_limit_kwh : ndarray, shape (n_groups,)
         N and U [kWh].
+    may_fall_short : bool
+        Whether an import limit can leave a car without its need; then only cars without a need are rigid.
     """
 
     sessions: Sessions
@@ -53,6 +56,7 @@ class Fleet:
     group_full_hours: IntArray
     group_need_kwh: FloatArray
     group_limit_kwh: FloatArray
+    may_fall_short: bool
 
     @property
     def slot_group(self) -> IntArray:
@@ -88,7 +92,10 @@ def make_fleet(setting: Setting, sessions: Sessions) -> Fleet:
     hours, limit = sessions.departure_step - sessions.arrival_step, limits[charger]
     need = np.minimum(missing_soc * kwh_per_soc[charger], hours * limit)
     needed_hours = np.maximum(np.ceil(need / limit - ROUNDING).astype(np.int64), 1)
-    rigid = (hours == 1) | (need == 0.0) | (need >= hours * limit * (1.0 - ROUNDING))
+    may_fall_short = bool(equipment.import_limited)
+    rigid = need == 0.0
+    if not may_fall_short:
+        rigid |= (hours == 1) | (need >= hours * limit * (1.0 - ROUNDING))
     keys = np.stack([sessions.arrival_step, hours, needed_hours], axis=1)[~rigid]
     kinds, group_of = np.unique(keys, axis=0, return_inverse=True)
     group = np.full(n_sessions, RIGID)
@@ -103,6 +110,7 @@ def make_fleet(setting: Setting, sessions: Sessions) -> Fleet:
         group_full_hours=kinds[:, 2] - 1,
         group_need_kwh=sum_by(group[~rigid], need[~rigid], len(kinds)),
         group_limit_kwh=sum_by(group[~rigid], limit[~rigid], len(kinds)),
+        may_fall_short=may_fall_short,
     )
 
 
@@ -122,7 +130,8 @@ def charger_plan(fleet: Fleet, slot_kwh: FloatArray, n_steps: int, n_chargers: i
 
     With X a group's energies and r = N - (k - 1) U, there are shares 0 <= a_t, 0 <= b_t, a_t + b_t <= 1, sum b_t = 1,
     with X_t = U a_t + r b_t: b_t is proportional to its upper limit min(X_t / r, (U - X_t) / (U - r)). A session then
-    gets u a_t + (n - (k - 1) u) b_t, which is within its limit and sums to n.
+    gets u a_t + (n - (k - 1) u) b_t, which is within its limit and sums to n. A group that gets less than N is filled
+    up to it first, and in each hour its sessions get the filling's counterpart less, in proportion.
 
     Parameters
     ----------
@@ -138,7 +147,8 @@ def charger_plan(fleet: Fleet, slot_kwh: FloatArray, n_steps: int, n_chargers: i
     sessions = fleet.sessions
     energy, step, rigid = _spread_rigid(fleet)
     plan[step, sessions.charger[rigid]] = energy
-    full_share, last_share = _shares(fleet, slot_kwh)
+    filled_kwh, kept_share = _filled_up(fleet, slot_kwh)
+    full_share, last_share = _shares(fleet, filled_kwh)
     flexible = np.flatnonzero(fleet.group != RIGID)
     group = fleet.group[flexible]
     hours = fleet.group_hours[group]
@@ -146,8 +156,15 @@ def charger_plan(fleet: Fleet, slot_kwh: FloatArray, n_steps: int, n_chargers: i
     limit = fleet.limit_kwh[member]
     last = fleet.need_kwh[member] - fleet.group_full_hours[fleet.group[member]] * limit
     energy = np.clip(limit * full_share[slot] + last * last_share[slot], 0.0, limit)
-    plan[fleet.slot_step[slot], sessions.charger[member]] = energy
+    plan[fleet.slot_step[slot], sessions.charger[member]] = energy * kept_share[slot]
     return plan
+
+
+def session_kwh(plan: FloatArray, sessions: Sessions) -> FloatArray:
+    """Return the energy of each session in a plan of shape (n_steps, n_chargers), shape (n_sessions,) [kWh]."""
+    until = np.concatenate([np.zeros((1, plan.shape[1])), np.cumsum(plan, axis=0)])
+    after, before = (until[step, sessions.charger] for step in (sessions.departure_step, sessions.arrival_step))
+    return np.asarray(after - before, dtype=np.float64)
 
 
 def earliest_plan(fleet: Fleet, n_steps: int, n_chargers: int) -> FloatArray:
@@ -168,6 +185,21 @@ def _spread_rigid(fleet: Fleet) -> tuple[FloatArray, IntArray, IntArray]:
     arrival = fleet.sessions.arrival_step[rigid]
     hours = fleet.sessions.departure_step[rigid] - arrival
     return np.repeat(fleet.need_kwh[rigid] / hours, hours), _counted(arrival, hours), np.repeat(rigid, hours)
+
+
+def _filled_up(fleet: Fleet, slot_kwh: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return energies that meet the groups' needs, and the share of them that was there before."""
+    if not fleet.may_fall_short:
+        return slot_kwh, np.ones_like(slot_kwh)
+    group = fleet.slot_group
+    limit = fleet.group_limit_kwh[group]
+    energy = np.clip(slot_kwh, 0.0, limit)
+    total = sum_by(group, energy, len(fleet.group_hours))
+    room = fleet.group_hours * fleet.group_limit_kwh - total
+    lacking = np.maximum(fleet.group_need_kwh - total, 0.0)
+    share = np.divide(lacking, room, out=np.zeros_like(room), where=room > 0.0)
+    filled = energy + (limit - energy) * np.minimum(share, 1.0)[group]
+    return filled, np.divide(energy, filled, out=np.zeros_like(filled), where=filled > 0.0)
 
 
 def _shares(fleet: Fleet, slot_kwh: FloatArray) -> tuple[FloatArray, FloatArray]:

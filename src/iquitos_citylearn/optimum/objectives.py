@@ -8,9 +8,9 @@ cost         imported kWh x tariff, and the      no tariff is negative (a negati
              demand charge on months' peaks      charge is a maximum
 peak_import  highest import of an hour           it is a maximum; among its plans, one of least CO2
 reward       - total reward                      its terms are linear in import, export and battery energy;
-                                                 every car gets its need, so that no energy is unmet, and none
-                                                 gets more, which must cost at least what solar self-consumption
-                                                 pays (otherwise refused: more would then pay)
+                                                 unmet energy is none (or the least under an import limit), and
+                                                 no car gets more than its need, which must cost at least what
+                                                 solar self-consumption pays (otherwise refused: more would pay)
 ===========  ==================================  =========================================================
 
 Less is better for all four.
@@ -74,6 +74,11 @@ def _reward_prices(setting: Setting) -> Prices:
             f"overdelivery_scale is {weighting.overdelivery_scale:g}: a kWh beyond need must cost at least what "
             "solar_self_consumption pays for it, or the reward has no optimum that serves cars exactly"
         )
+    roots = np.unique(setting.equipment.ev["flat_root"])
+    if setting.equipment.import_limited and len(roots) > 1:
+        raise ValueError(
+            "cars of different efficiency under an import limit: the price of an unmet kWh is not one number"
+        )
     draw = (
         weight["co2"] * years.carbon_kg_per_kwh[0] * tables.carbon_per_mean[0]
         + weight["cost"] * years.price_usd_per_kwh[0] * tables.price_per_mean[0]
@@ -95,6 +100,7 @@ def _reward_prices(setting: Setting) -> Prices:
         grid_export=np.full_like(draw, kept),
         stored=eta * worth,
         month_peak=month_peak,
+        unmet=weight["ev_satisfaction"] * weighting.unmet_scale * float(roots[0]),
         constant=float(constant),
     )
 

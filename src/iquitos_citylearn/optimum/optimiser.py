@@ -27,8 +27,9 @@ class Optimum:
     objective : str
         Its name.
     bound : float
-        Value of the linear program: no policy that serves every car can do better. With a battery on automatic
-        dispatch it is out of reach wherever waiting would pay for the battery.
+        Value of the linear program: no policy that serves every car can do better; under an import limit none that
+        leaves the least unmet. With a battery on automatic dispatch it is out of reach wherever waiting would pay for
+        the battery.
     replayed : float
         What the plan reaches in the simulator.
     import_kwh, bess_kwh : ndarray, shape (n_steps,)
@@ -82,7 +83,8 @@ class Optimiser:
         """Return the optimum for an objective by its name.
 
         With a battery on automatic dispatch, the linear program's plan can replay worse than charging at once up to
-        the need; then that is the plan, so that the optimum is never worse than charging at once.
+        the need; then that is the plan, so that the optimum is never worse than charging at once. Under an import limit
+        charging at once leaves more unmet and is no candidate.
 
         Raises
         ------
@@ -95,7 +97,8 @@ class Optimiser:
         bound = solution.value
         if objective == "peak_import":
             solution = self.least_co2(bound + PEAK_TOLERANCE_KW)
-        replayed = [(self._figure(objective, policy), policy) for policy in (self.policy(solution), self.at_once())]
+        plans = [self.policy(solution)] if self._fleet.may_fall_short else [self.policy(solution), self.at_once()]
+        replayed = [(self._figure(objective, policy), policy) for policy in plans]
         value, policy = min(replayed, key=lambda pair: pair[0])
         return Optimum(
             objective=objective,

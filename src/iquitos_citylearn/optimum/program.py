@@ -12,6 +12,10 @@ Over steps t and groups g, with the battery's one-way efficiency r; energies in 
 
 Exports are the slack of the balance, no variables. There is always a solution: each car's need is what it can get.
 
+Under an import limit that is no longer so. Then sum_t X_gt <= N_g and import_t <= max(limit, load_t - pv_t), which is
+how CityLearn cuts requests (`env/grid.py`) as long as plans ask for what they give. The least unmet energy is found
+first, and whatever is minimised later delivers as much.
+
 A battery on automatic dispatch takes whatever surplus it can and covers whatever deficit it can, which is not linear.
 Here it is free to wait; of the rule only this is kept, as limits on charge and discharge: it takes no more than the
 surplus before cars with a choice, and gives no more than the deficit with all of them at full power. What the rule
@@ -32,6 +36,9 @@ from iquitos_citylearn.env.setting import Setting
 from iquitos_citylearn.optimum.fleet import Fleet, rigid_kwh, sum_by
 from iquitos_citylearn.optimum.linear_model import LinearModel
 from iquitos_citylearn.site.model import FloatArray, IntArray
+
+UNMET_TOLERANCE_KWH = 1e-6
+"""What plans may deliver less than the most that an import limit lets through in the year, to leave the solver room."""
 
 SOLVER_OPTIONS: Mapping[str, bool | int | float | str] = {
     "output_flag": False,
@@ -55,6 +62,8 @@ class Prices:
         Price of a kW of the highest import.
     month_peak : float
         Price of a kW of the highest import of each month.
+    unmet : float
+        Price of a kWh that cars go without, on the site's side.
     constant : float
         Added to the sum, so that the value is the figure itself.
     """
@@ -64,6 +73,7 @@ class Prices:
     stored: FloatArray
     peak: float = 0.0
     month_peak: float = 0.0
+    unmet: float = 0.0
     constant: float = 0.0
 
 
@@ -97,10 +107,15 @@ class Program:
     fleet : Fleet
         From `optimum.fleet.make_fleet` of the same setting.
 
+    Attributes
+    ----------
+    unmet_kwh : float
+        Least energy that cars go without under the import limit, on the site's side [kWh]; 0 without one.
+
     Raises
     ------
     ValueError
-        If the stationary battery is not linear.
+        If the stationary battery is not linear, or load alone exceeds the import limit where there is a battery.
     """
 
     def __init__(self, setting: Setting, fleet: Fleet) -> None:
@@ -110,7 +125,7 @@ class Program:
         self._fixed_kwh = years.load_kwh[0] - years.pv_kwh[0] + rigid_kwh(fleet, n_steps)
         model = LinearModel()
         self._slot = _add_groups(model, fleet)
-        self._import = model.add_columns(n_steps, 0.0, np.inf)
+        self._import = model.add_columns(n_steps, 0.0, _import_bound(equipment, self._fixed_kwh))
         self._peak: int | None = None
         self._month_of_step = np.cumsum(setting.tables.month_start[0]).astype(np.int64) - 1
         self._month_peaks = np.zeros(0, dtype=np.int64)
@@ -128,6 +143,7 @@ class Program:
         for option, value in SOLVER_OPTIONS.items():
             self._solver.setOptionValue(option, value)
         self._solver.passModel(model.build())
+        self.unmet_kwh = self._deliver_most(fleet) if fleet.may_fall_short else 0.0
 
     def limit_peak(self, peak_kw: float) -> None:
         """Let no hour import more than this [kW] from now on; infinity for no limit."""
@@ -151,22 +167,35 @@ class Program:
         if prices.month_peak and not len(self._month_peaks):
             self._month_peaks = self._add_peaks(self._month_of_step)
         costs = self._costs(prices)
-        self._solver.changeColsCost(len(costs), np.arange(len(costs), dtype=np.int32), costs)
-        self._solver.run()
-        status = self._solver.getModelStatus()
-        if status != highspy.HighsModelStatus.kOptimal:
-            raise RuntimeError(f"the linear program ended as {self._solver.modelStatusToString(status)!r}")
-        values = np.array(self._solver.getSolution().col_value)
+        values = self._solve(costs)
         bess_kwh = np.zeros(len(self._import))
         if len(self._charge):
             bess_kwh = values[self._charge] - values[self._discharge]
-        constant = prices.constant - float(prices.grid_export @ self._fixed_kwh)
+        constant = prices.constant - float(prices.grid_export @ self._fixed_kwh) + prices.unmet * self.unmet_kwh
         return Solution(
             value=float(costs @ values) + constant,
             slot_kwh=values[self._slot],
             import_kwh=values[self._import],
             bess_kwh=bess_kwh,
         )
+
+    def _solve(self, costs: FloatArray) -> FloatArray:
+        """Return the columns of least cost."""
+        self._solver.changeColsCost(len(costs), np.arange(len(costs), dtype=np.int32), costs)
+        self._solver.run()
+        status = self._solver.getModelStatus()
+        if status != highspy.HighsModelStatus.kOptimal:
+            raise RuntimeError(f"the linear program ended as {self._solver.modelStatusToString(status)!r}")
+        return np.array(self._solver.getSolution().col_value)
+
+    def _deliver_most(self, fleet: Fleet) -> float:
+        """Let cars get no less than the most from now on, and return what that leaves unmet [kWh]."""
+        costs = np.zeros(self._solver.getNumCol())
+        costs[self._slot] = -1.0
+        most_kwh = float(self._solve(costs)[self._slot].sum())
+        indices, ones = self._slot.astype(np.int32), np.ones(len(self._slot))
+        self._solver.addRow(most_kwh - UNMET_TOLERANCE_KWH, highspy.kHighsInf, len(indices), indices, ones)
+        return max(float(fleet.group_need_kwh.sum()) - most_kwh, 0.0)
 
     def _bess_limits(self, equipment: Equipment, fleet: Fleet) -> tuple[FloatArray, FloatArray]:
         """Return the most that the battery can take and give, per step [kWh]."""
@@ -211,8 +240,21 @@ class Program:
 def _add_groups(model: LinearModel, fleet: Fleet) -> IntArray:
     group = fleet.slot_group
     slot = model.add_columns(len(group), 0.0, fleet.group_limit_kwh[group])
-    model.add_rows(len(fleet.group_need_kwh), fleet.group_need_kwh, fleet.group_need_kwh, (group, slot, 1.0))
+    least = np.zeros_like(fleet.group_need_kwh) if fleet.may_fall_short else fleet.group_need_kwh
+    model.add_rows(len(fleet.group_need_kwh), least, fleet.group_need_kwh, (group, slot, 1.0))
     return slot
+
+
+def _import_bound(equipment: Equipment, fixed_kwh: FloatArray) -> FloatArray:
+    """Return the most that each step may import [kWh]; load is never cut."""
+    beyond = fixed_kwh > equipment.import_limit_kw
+    if equipment.bess_present and beyond.any():
+        step = int(np.argmax(beyond))
+        raise ValueError(
+            f"load less PV is {fixed_kwh[step]:g} kW in step {step}, beyond import_limit_kw "
+            f"{equipment.import_limit_kw:g}: whether cars may charge then depends on the battery, which is not linear"
+        )
+    return np.maximum(fixed_kwh, equipment.import_limit_kw)
 
 
 def _add_battery(model: LinearModel, bess: np.void, limits: tuple[FloatArray, FloatArray]) -> tuple[IntArray, IntArray]:

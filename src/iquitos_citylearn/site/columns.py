@@ -115,3 +115,8 @@ CHARGER_ATTRIBUTES = {
     "min_charging_power": ("min_charging_power_kw", NOT_NEGATIVE),
 }
 """CityLearn's attribute of a charger -> field of `Charger`, and what is allowed."""
+
+ELECTRICAL_SERVICE = "electrical_service"
+SINGLE_PHASE = "single_phase"
+AUTOMATIC_BESS_LIMITED = "none with a battery on automatic dispatch: CityLearn cuts requests before it acts"
+"""Why an import limit is refused there."""

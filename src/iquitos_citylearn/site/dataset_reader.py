@@ -49,6 +49,7 @@ def read_dataset(schema: Path) -> Site:
     pricing = _series(building, "pricing", folder, n_steps, (columns.PRICE,), predicted=True)
     carbon = _series(building, "carbon_intensity", folder, n_steps, (columns.CARBON,))
     bess = _battery(building.child("electrical_storage", "attributes")) if building.has("electrical_storage") else None
+    automatic = _bess_automatic(root, building, has_bess=bess is not None)
     return Site(
         month=table.whole_numbers("month", *columns.CALENDAR["month"]),
         hour=_hours(table),
@@ -60,8 +61,9 @@ def read_dataset(schema: Path) -> Site:
         weather=_weather(root, building, folder, n_steps),
         pv_rated_power_kwp=_rated_power_kwp(building),
         bess=bess,
-        bess_automatic=_bess_automatic(root, building, has_bess=bess is not None),
+        bess_automatic=automatic,
         demand_charge_usd_per_kw_month=_demand_charge(root),
+        import_limit_kw=_import_limit_kw(building, limitable=bess is None or not automatic),
         chargers=chargers,
         sessions=sessions,
     )
@@ -74,6 +76,11 @@ def _check_shape(root: SchemaNode) -> None:
     chargers = [
         charger for building in buildings for all_ in building.children("chargers") for charger in all_.children()
     ]
+    services = [service for building in buildings for service in building.children(columns.ELECTRICAL_SERVICE)]
+    for limits in (limits for service in services for limits in service.children("limits")):
+        limits.children("total")
+        for phases in limits.children("per_phase"):
+            phases.children()
     cars = root.child("electric_vehicles_def").children()
     for device in (*devices, *chargers, *(battery for car in cars for battery in car.children("battery"))):
         device.children("attributes")
@@ -177,6 +184,15 @@ def _bess_automatic(root: SchemaNode, building: SchemaNode, *, has_bess: bool) -
 
 def _demand_charge(root: SchemaNode) -> float:
     return root.number(columns.DEMAND_CHARGE, NOT_NEGATIVE) if root.has(columns.DEMAND_CHARGE) else 0.0
+
+
+def _import_limit_kw(building: SchemaNode, *, limitable: bool) -> float | None:
+    """Return the import limit of the electrical service; one without it would still round every request."""
+    if not building.content.get(columns.ELECTRICAL_SERVICE):
+        return None
+    if not limitable:
+        raise building.error(columns.ELECTRICAL_SERVICE, columns.AUTOMATIC_BESS_LIMITED)
+    return building.child(columns.ELECTRICAL_SERVICE, "limits", "total").number("import_kw", NOT_NEGATIVE)
 
 
 def _agent_acts(root: SchemaNode, building: SchemaNode, action: str) -> bool:

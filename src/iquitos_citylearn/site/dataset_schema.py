@@ -112,6 +112,12 @@ def _building(site: Site) -> dict[str, Any]:
     }
     if site.bess is not None:
         building["electrical_storage"] = {**_battery(site.bess), "autosize": False}
+    if site.import_limit_kw is not None:
+        building[columns.ELECTRICAL_SERVICE] = {
+            "mode": columns.SINGLE_PHASE,
+            "limits": {"total": {"import_kw": float(site.import_limit_kw)}},
+            "observations": {"headroom": False, "violation": False},
+        }
     building["chargers"] = {charger.name: _charger(index, charger) for index, charger in enumerate(site.chargers)}
     return building
 

@@ -80,9 +80,10 @@ def draw_site(params: SiteParams, seed: int, evening_peak_hours: Sequence[int] =
         carbon_kg_per_kwh=np.full(len(hours), params.grid.carbon_intensity_kg_per_kwh),
         weather=report.weather,
         pv_rated_power_kwp=float(params.pv.rated_power_kwp),
-        bess=make_bess(params.bess),
-        bess_automatic=params.bess.dispatch == "automatic",
+        bess=None if params.bess is None else make_bess(params.bess),
+        bess_automatic=params.bess is None or params.bess.dispatch == "automatic",
         demand_charge_usd_per_kw_month=float(params.grid.demand_charge_usd_per_kw_month),
+        import_limit_kw=params.grid.import_limit_kw,
         chargers=make_chargers(params.charging),
         sessions=generate_sessions(params.charging, sessions_rng, params.calendar.n_days),
     )

@@ -21,7 +21,9 @@ FEATURES = {
     "dhw_storage": "storage of hot water",
     "power_outage": "power outages",
     "charging_constraints": "limits of charging power by phase or building",
-    "electrical_service": "limits of the electrical service",
+    "mode": "an electrical service of three phases",
+    "export_kw": "a limit of exports",
+    "per_phase": "limits by phase",
     "dynamics": "indoor temperature dynamics",
     "occupant": "occupants",
     "deferrable_appliances": "deferrable appliances",
@@ -92,6 +94,7 @@ BUILDING_KEYS = {
     "electrical_storage",
     "chargers",
 }
+SERVICE_KEYS = {"mode", "default_split", "limits", "observations", "expose_observations"}
 DEVICE_KEYS = {"type", "attributes", "autosize_attributes"}
 PV_ATTRIBUTES = {"nominal_power", "generation_mode", "efficiency", "random_seed"}
 BATTERY_ATTRIBUTES = {*columns.BATTERY_ATTRIBUTES, *columns.CURVE_ATTRIBUTES, "efficiency", "random_seed"}
@@ -153,7 +156,8 @@ def _site(schema: Object) -> Iterator[str]:
 
 
 def _building(building: Object, path: str) -> Iterator[str]:
-    yield from _unknown(building, path, BUILDING_KEYS | {"power_outage"})
+    yield from _unknown(building, path, BUILDING_KEYS | {"power_outage", columns.ELECTRICAL_SERVICE})
+    yield from _service(building.get(columns.ELECTRICAL_SERVICE) or {}, f"{path}.{columns.ELECTRICAL_SERVICE}")
     yield from _type(building, path, BUILDING_TYPES, may_be_absent=True)
     for key, value in (building.get("power_outage") or {}).items():
         if key == "simulate_power_outage" and _active(value):
@@ -166,6 +170,22 @@ def _building(building: Object, path: str) -> Iterator[str]:
             yield from _device(building[key], f"{path}.{key}", types, DEVICE_KEYS, attributes)
     for name, charger in _objects(building.get("chargers")):
         yield from _charger(charger, f"{path}.chargers.{name}")
+
+
+def _service(service: Object, path: str) -> Iterator[str]:
+    """Take the limit of the whole import; a limit of 0 is one too, so that only null switches another off."""
+    yield from _unknown(service, path, SERVICE_KEYS)
+    if service.get("mode") not in (None, columns.SINGLE_PHASE):
+        yield _line(f"{path}.mode", service["mode"], FEATURES["mode"])
+    limits = service.get("limits") or {}
+    yield from _unknown(limits, f"{path}.limits", {"total", "per_phase"})
+    total = limits.get("total") or {}
+    yield from _unknown(total, f"{path}.limits.total", {"import_kw", "export_kw"})
+    if total.get("export_kw") is not None:
+        yield _line(f"{path}.limits.total.export_kw", total["export_kw"], FEATURES["export_kw"])
+    for phase, of_phase in _objects(limits.get("per_phase")):
+        if any(limit is not None for limit in of_phase.values()):
+            yield _line(f"{path}.limits.per_phase.{phase}", dict(of_phase), FEATURES["per_phase"])
 
 
 def _charger(charger: Object, path: str) -> Iterator[str]:

@@ -45,6 +45,7 @@ class Equipment:
     bess_automatic: bool
     demand_charge_usd_per_kw_month: float = 0.0
     chargers: tuple[Charger, ...]
+    import_limit_kw: float | None = None
 
 
 def write_draw(site: Site, folder: Path) -> None:
@@ -73,10 +74,13 @@ def write_draw(site: Site, folder: Path) -> None:
         bess_automatic=site.bess_automatic,
         demand_charge_usd_per_kw_month=site.demand_charge_usd_per_kw_month,
         chargers=site.chargers,
+        import_limit_kw=site.import_limit_kw,
     )
     content = asdict(equipment)
     if not site.demand_charge_usd_per_kw_month:
         del content["demand_charge_usd_per_kw_month"]
+    if site.import_limit_kw is None:
+        del content["import_limit_kw"]
     folder.mkdir(parents=True, exist_ok=True)
     _write_table(folder / SERIES_FILE, series)
     _write_table(folder / SESSIONS_FILE, sessions)

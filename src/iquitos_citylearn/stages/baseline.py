@@ -10,7 +10,7 @@ from iquitos_citylearn.optimum.policy import PolicyPerYear
 from iquitos_citylearn.params import Params
 from iquitos_citylearn.references import read_references
 from iquitos_citylearn.stages.folders import DATA, METRICS, REFERENCES
-from iquitos_citylearn.stages.rule import evaluate_rule
+from iquitos_citylearn.stages.rules import evaluate_rule
 
 OPTIMUM = "optimum"
 

@@ -1,7 +1,9 @@
 """Stage compare: every policy's result side by side."""
 
+from pathlib import Path
+
 from iquitos_citylearn.artifacts import write_bytes, write_json
-from iquitos_citylearn.comparison import compare, read_results
+from iquitos_citylearn.comparison import compare, read_present, read_results
 from iquitos_citylearn.comparison_text import comparison_text
 from iquitos_citylearn.environment import describe_environment
 from iquitos_citylearn.params import Params
@@ -25,12 +27,34 @@ POLICIES = (
 
 def compare_results(params: Params) -> str:
     """Write `comparison.json`, `comparison.md` and `environment.json`; return the readable text."""
-    results = read_results(METRICS / f"result_{name}.json" for name in POLICIES)
-    chosen = params.evaluation
-    resampling = Resampling(chosen.bootstrap_resamples, chosen.confidence_level, chosen.bootstrap_seed)
-    comparison = compare(results, resampling)
+    comparison = compare(read_results(_files()), _resampling(params))
     text = comparison_text(comparison)
     write_json(METRICS / "comparison.json", comparison)
     write_bytes(METRICS / "comparison.md", text.encode("utf-8"))
     write_json(METRICS / "environment.json", describe_environment())
     return text
+
+
+def compare_present(params: Params, out: Path) -> str:
+    """Compare the complete results alone; write them to `out`, with `absent` saying why each other one is not there.
+
+    Raises
+    ------
+    ValueError
+        If `out` is in the folder of the whole comparison.
+    """
+    if out.resolve().parent == METRICS.resolve():
+        raise ValueError(f"{out}: {METRICS} is for the comparison of all policies; write elsewhere")
+    results, absent = read_present(_files())
+    comparison = compare(results, _resampling(params))
+    write_json(out, comparison | {"absent": absent})
+    return comparison_text(comparison) + "".join(f"\nabsent: {reason}" for reason in absent.values())
+
+
+def _files() -> list[Path]:
+    return [METRICS / f"result_{name}.json" for name in POLICIES]
+
+
+def _resampling(params: Params) -> Resampling:
+    chosen = params.evaluation
+    return Resampling(chosen.bootstrap_resamples, chosen.confidence_level, chosen.bootstrap_seed)

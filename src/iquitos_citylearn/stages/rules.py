@@ -1,4 +1,4 @@
-"""Stage rule@<policy>: a rule over the evaluation years on the twin, some weeks of it certified."""
+"""Stage rules: the other rules over the evaluation years on the twin, some weeks of each certified."""
 
 from pathlib import Path
 
@@ -10,6 +10,14 @@ from iquitos_citylearn.references import read_references
 from iquitos_citylearn.stages.folders import DATA, METRICS, REFERENCES
 
 RANDOM = "random"
+TWIN_ONLY = ("latest", "least_laxity", "solar_following", RANDOM, "idle")
+"""Rules whose headline year is not replayed in full; baselines are those of which it is."""
+
+
+def evaluate_rules(params: Params) -> None:
+    """Write the result of every rule that is no baseline."""
+    for name in TWIN_ONLY:
+        evaluate_rule(name, params)
 
 
 def evaluate_rule(name: str, params: Params, schema: Path | None = None) -> None:

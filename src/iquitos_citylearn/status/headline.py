@@ -1,0 +1,58 @@
+"""What came out of a stage, in a line, from the small files that it wrote."""
+
+import contextlib
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from iquitos_citylearn.artifacts import ArtifactError, read_json
+from iquitos_citylearn.status.pipeline import Stage
+
+
+def headline(stage: Stage) -> str:
+    """Return what came out of a stage that is done; empty where its outputs say nothing that can be read."""
+    for output in map(Path, stage.outputs):
+        for pattern, read in HEADLINES.items():
+            if fnmatch(output.as_posix(), pattern):
+                with contextlib.suppress(ArtifactError, OSError, KeyError):
+                    return read(output)
+                return f"{output}: not here; `dvc pull` brings what dvc.lock has recorded"
+    return ""
+
+
+def _of_result(file: Path) -> str:
+    result = read_json(file)
+    texts = [f"CO2 {result['co2_kg'] / 1000:.2f} t, cost {result['cost_usd'] / 1000:.2f} kUSD"]
+    if result["ev_service"] is not None:
+        texts.append(f"EV service {100 * result['ev_service']:.2f} %")
+    n_seeds = len({run.get("seed") for run in result["runs"]})
+    if n_seeds > 1:
+        texts.append(f"median of {n_seeds} seeds")
+    return ", ".join(texts)
+
+
+def _of_models(folder: Path) -> str:
+    record: Mapping[str, Any] = read_json(folder / "training.json")
+    steps = {seed["timesteps"] for seed in record.values()}
+    return f"seeds: {len(record)}, {' or '.join(f'{n:,}' for n in sorted(steps))} steps each"
+
+
+def _of_dataset(file: Path) -> str:
+    summary = read_json(file)
+    return f"{summary['n_steps']:,} steps, {summary['n_chargers']} chargers, warnings: {len(summary['warnings'])}"
+
+
+def _of_comparison(file: Path) -> str:
+    """Return the first sentence of the verdict, which stands below the table."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    verdict = next((line for line in lines if line and not line.startswith("|")), "")
+    return verdict.partition(". ")[0].rstrip(".")
+
+
+HEADLINES: Mapping[str, Callable[[Path], str]] = {
+    "*/result_*.json": _of_result,
+    "models/*": _of_models,
+    "*/dataset.json": _of_dataset,
+    "*/comparison.md": _of_comparison,
+}

@@ -1,0 +1,99 @@
+"""Each stage says in a small file what becomes of it, and holds a lock while it lives.
+
+`runs/<stage>/status.json` holds state (running, failed, done), pid, stall_timeout_s, and error of a failure. Who finds
+`running` there and the lock free knows that the process has died.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from filelock import FileLock
+
+from iquitos_citylearn.agents.lock import is_held
+from iquitos_citylearn.agents.status import read_status, update_status
+
+RUNS_FOLDER = Path("runs")
+STATUS_FILE, LOCK_FILE = "status.json", "lock"
+LOCK_WAIT_S = 1.0
+"""A reader holds the lock for a moment."""
+SILENT_S = 3600.0
+"""Longest that a stage without steps runs, with room: an evaluation takes minutes."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a stage has said last.
+
+    Attributes
+    ----------
+    state : str
+        running, failed or done.
+    pid : int
+        Its process.
+    error : str
+        Why it has failed.
+    stall_timeout_s : float
+        After how long without a word it counts as stalled [s].
+    written_at : float
+        When it said so [s since 1970, the file system's clock].
+    """
+
+    state: str
+    pid: int
+    error: str
+    stall_timeout_s: float
+    written_at: float
+
+
+@contextlib.contextmanager
+def reported(stage: str, stall_timeout_s: float = SILENT_S) -> Iterator[None]:
+    """Keep the status file of a stage while the block runs it.
+
+    Where it can't be written, or another process runs the stage and reports it, the block runs all the same.
+    """
+    folder = RUNS_FOLDER / stage
+    lock = FileLock(folder / LOCK_FILE)
+    if not _acquired(lock):
+        yield
+        return
+    file = folder / STATUS_FILE
+    update_status(file, state="running", pid=os.getpid(), error="", stall_timeout_s=stall_timeout_s)
+    try:
+        yield
+    except BaseException as error:
+        update_status(file, state="failed", error=str(error) or type(error).__name__)
+        raise
+    else:
+        update_status(file, state="done")
+    finally:
+        lock.release()
+
+
+def read_report(stage: str) -> Report | None:
+    """Return what a stage has said last; None if nothing. A process that has died says `failed`."""
+    file = RUNS_FOLDER / stage / STATUS_FILE
+    content = read_status(file)
+    if content is None:
+        return None
+    report = Report(
+        state=content["state"],
+        pid=content["pid"],
+        error=content["error"],
+        stall_timeout_s=content["stall_timeout_s"],
+        written_at=file.stat().st_mtime,
+    )
+    if report.state != "running" or is_held(file.with_name(LOCK_FILE)):
+        return report
+    return replace(report, state="failed", error=f"process {report.pid} ended without a word, as if killed")
+
+
+def _acquired(lock: FileLock) -> bool:
+    try:
+        Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=LOCK_WAIT_S)
+    except OSError:  # of which filelock's Timeout is one
+        return False
+    return True

@@ -1,0 +1,91 @@
+"""`make study`: run the cases and what else goes beyond the default run, and keep the small result files."""
+
+import logging
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from iquitos_citylearn.artifacts import write_csv, write_json
+from iquitos_citylearn.evaluation_years import SCHEMA, read_evaluation_years
+from iquitos_citylearn.optimum.front import co2_against_peak
+from iquitos_citylearn.params import load_params
+from iquitos_citylearn.stages.folders import DATA, METRICS
+from iquitos_citylearn.study.case import CaseError, prepare_case, run_case
+from iquitos_citylearn.study.citylearn_kpis import citylearn_kpis
+
+logger = logging.getLogger(__name__)
+
+OVERLAYS, RESULTS, CASES = Path("study/params"), Path("study/results"), Path(".study")
+KEPT = ("comparison.json", "comparison.md", "references.json", "environment.json")
+REPLAYED = ("UNCONTROLLED", "REQUIRED", "OPTIMUM", "SAC", "PPO", "A2C")
+N_PROCESSES = 2
+
+
+def study_case(overlay: Path) -> None:
+    """Run the pipeline on an overlay and keep its small results."""
+    folder = CASES / overlay.stem
+    prepare_case(folder, overlay)
+    run_case(folder)
+    target = RESULTS / overlay.stem
+    target.mkdir(parents=True, exist_ok=True)
+    for name in KEPT:
+        shutil.copyfile(folder / METRICS / name, target / name)
+    _sign(target, overlay.stem)
+
+
+def study_front() -> None:
+    """Find the front of CO2 against peak import of the headline year, with and without its battery."""
+    years = read_evaluation_years(load_params(Path("params.yaml")), DATA, "raw")
+    front = co2_against_peak(years.setting_of(0), years.sites[0].sessions)
+    target = RESULTS / "front"
+    write_csv(target / "co2_against_peak.csv", front)
+    _sign(target, "front")
+
+
+def study_kpis() -> None:
+    """Record CityLearn's own figures of the headline year for every policy whose trace is there."""
+    traces = [METRICS / "simulations" / f"trace_{name}.csv" for name in REPLAYED]
+    with ProcessPoolExecutor(N_PROCESSES) as executor:
+        figures = list(executor.map(partial(citylearn_kpis, DATA / SCHEMA), traces))
+    target = RESULTS / "citylearn_kpis"
+    write_json(target / "evaluate_v2.json", dict(zip(REPLAYED, figures, strict=True)))
+    _sign(target, "citylearn_kpis")
+
+
+def parts() -> Mapping[str, Callable[[], None]]:
+    """Return every part of the study by name: a case per overlay, the front, CityLearn's figures."""
+    cases = {overlay.stem: partial(study_case, overlay) for overlay in sorted(OVERLAYS.glob("*.yaml"))}
+    return {"front": study_front, "citylearn_kpis": study_kpis, **cases}
+
+
+def main(names: list[str]) -> None:
+    """Run the parts named, or all.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name; lists the valid ones.
+    """
+    known = parts()
+    for name in names:
+        if name not in known:
+            raise ValueError(f"part is {name!r}; valid are {', '.join(known)}")
+    for name in names or known:
+        logger.info("study: %s", name)
+        known[name]()
+
+
+def _sign(target: Path, part: str) -> None:
+    write_json(target / "run.json", {"command": f"make study PART={part}", "date": f"{datetime.now(UTC):%Y-%m-%d}"})
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        main(sys.argv[1:])
+    except (CaseError, ValueError, OSError, RuntimeError) as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,74 @@
+"""A case: the same pipeline on params that differ in a few keys, in a folder of its own with a DVC of its own.
+
+The pipeline above is not touched: the folder holds a copy of `dvc.yaml`, the overlaid params, and links to the code.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from iquitos_citylearn.overlay import write_overlaid
+
+LINKED = ("src", "requirements", "data/raw")
+
+
+class CaseError(RuntimeError):
+    """The pipeline of a case did not come to its end."""
+
+
+def prepare_case(folder: Path, overlay: Path, root: Path = Path()) -> None:
+    """Make or refresh the folder of a case.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the case runs; ignored by git and by the DVC above.
+    overlay : Path
+        The keys in which its params differ.
+    root : Path
+        The project.
+
+    Raises
+    ------
+    ParamsError
+        If the overlay does not fit `params.yaml`; nothing is changed then.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_overlaid(root / "params.yaml", overlay, folder / "params.yaml")
+    for name in LINKED:
+        link = folder / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(os.path.relpath(root / name, link.parent))
+    shutil.copyfile(root / "dvc.yaml", folder / "dvc.yaml")
+    if not (folder / ".dvc").is_dir():
+        subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet", "--no-scm"], cwd=folder, check=True)
+
+
+def run_case(folder: Path) -> None:
+    """Run whatever is stale in a case.
+
+    Raises
+    ------
+    CaseError
+        If a stage failed.
+    """
+    status = subprocess.run([sys.executable, "-m", "iquitos_citylearn.repro"], cwd=folder, check=False).returncode
+    if status != 0:
+        raise CaseError(f"{folder}: the pipeline ended with status {status}; the log above says why")
+
+
+def main(arguments: list[str]) -> None:
+    """Prepare and run the case of an overlay in a folder."""
+    overlay, folder = map(Path, arguments)
+    prepare_case(folder, overlay)
+    run_case(folder)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except (CaseError, ValueError) as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,60 @@
+"""`iquitos evaluate` as a process, killed while it computes and while it writes, and started again."""
+
+import os
+import subprocess
+import time
+
+import pytest
+
+from tests.faults.project import LIMIT_S, POLL_S, PROGRAM, prepare_evaluation
+
+pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults")]
+
+EVALUATE = (*PROGRAM, "evaluate", "--policy", "uncontrolled")
+STAGE = "stages: {baseline@uncontrolled: {cmd: iquitos, metrics: [metrics/result_UNCONTROLLED.json]}}"
+
+
+def kill_when(happened, folder):
+    log = folder / "log.txt"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(EVALUATE, cwd=folder, stdout=stream, stderr=stream)
+    deadline = time.monotonic() + LIMIT_S
+    while not happened():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline
+    process.kill()
+    process.wait()
+
+
+def outputs(folder):
+    metrics = folder / "metrics"
+    return {path.relative_to(metrics).as_posix(): path.read_bytes() for path in metrics.rglob("*") if path.is_file()}
+
+
+def test_a_killed_evaluation_started_again_gives_the_same_bytes(tmp_path):
+    left_alone, killed = tmp_path / "left_alone", tmp_path / "killed"
+    for folder in (left_alone, killed):
+        folder.mkdir()
+        prepare_evaluation(folder)
+    subprocess.run(EVALUATE, cwd=left_alone, check=True, capture_output=True)
+    before = outputs(killed)
+
+    def computes():
+        time.sleep(POLL_S)
+        return "UNCONTROLLED seed None" in (killed / "log.txt").read_text()
+
+    def writes():
+        folder = killed / "metrics" / "simulations"
+        return folder.exists() and any(folder.iterdir())
+
+    kill_when(computes, killed)
+    assert outputs(killed) == before
+    kill_when(writes, killed)
+    assert "result_UNCONTROLLED.json" not in outputs(killed), "it was over before it could be killed"
+    (killed / "dvc.yaml").write_text(STAGE)
+    wide = os.environ | {"COLUMNS": "200"}
+    status = subprocess.run((*PROGRAM, "status"), cwd=killed, check=False, capture_output=True, text=True, env=wide)
+    assert status.returncode == 1
+    assert "as if killed" in status.stdout
+    subprocess.run(EVALUATE, cwd=killed, check=True, capture_output=True)
+    assert outputs(killed) == outputs(left_alone)

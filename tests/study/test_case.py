@@ -1,0 +1,48 @@
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from iquitos_citylearn.params import ParamsError
+from iquitos_citylearn.study.__main__ import main, parts
+from iquitos_citylearn.study.case import prepare_case
+from tests.conftest import ROOT
+
+
+def test_a_case_is_a_pipeline_of_its_own_on_overlaid_params(tmp_path):
+    overlay, folder = tmp_path / "short.yaml", tmp_path / "cases" / "short"
+    overlay.write_text("site: {calendar: {n_days: 3}}\n")
+    for _ in range(2):  # a folder that is there is refreshed
+        prepare_case(folder, overlay, ROOT)
+    written = yaml.safe_load((folder / "params.yaml").read_text())
+    assert written["site"]["calendar"] == {"year": 2023, "n_days": 3}
+    assert (folder / "dvc.yaml").read_bytes() == (ROOT / "dvc.yaml").read_bytes()
+    assert (folder / "src").resolve() == ROOT / "src"
+    assert (folder / "data" / "raw").resolve() == ROOT / "data" / "raw"
+    listed = subprocess.run(
+        [sys.executable, "-m", "dvc", "stage", "list", "--name-only"],
+        cwd=folder, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert "train_sac" in listed.stdout.split()
+
+
+def test_an_overlay_that_does_not_fit_changes_nothing(tmp_path):
+    overlay, folder = tmp_path / "wrong.yaml", tmp_path / "case"
+    overlay.write_text("site: {calendar: {n_days: 0}}\n")
+    with pytest.raises(ParamsError, match=r"site\.calendar\.n_days is 0"):
+        prepare_case(folder, overlay, ROOT)
+    assert list(folder.iterdir()) == []
+
+
+def test_every_overlay_of_the_study_is_a_part_of_it_and_fits_the_params(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    overlays = sorted((ROOT / "study" / "params").glob("*.yaml"))
+    assert {overlay.stem for overlay in overlays} <= set(parts())
+    for overlay in overlays:
+        prepare_case(tmp_path / overlay.stem, overlay, ROOT)
+
+
+def test_an_unknown_part_lists_the_valid_ones():
+    with pytest.raises(ValueError, match="part is 'nothing'; valid are front, citylearn_kpis"):
+        main(["nothing"])
