@@ -8,7 +8,7 @@ from iquitos_citylearn.site.dataset import write_dataset
 from iquitos_citylearn.site.dataset_reader import read_dataset
 from iquitos_citylearn.site.model import Site
 from iquitos_citylearn.site.storage import write_draw
-from tests.small import small_site, years_of
+from tests.small import small_site, with_demand_charge, years_of
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -52,6 +52,12 @@ def stored(store) -> Stored:
 def stored_without_bess(store) -> Stored:
     """The same without a stationary battery."""
     return store(small_site(4, bess="none"))
+
+
+@pytest.fixture(scope="session")
+def stored_agent_bess(store) -> Stored:
+    """The same with the battery under the agent, and a demand charge over two months."""
+    return store(with_demand_charge(small_site(4, bess="agent")))
 
 
 @pytest.fixture(scope="session")

@@ -141,3 +141,9 @@ def target_socs(site):
         min(float(sessions.required_soc[i]), float(full[sessions.departure_step[i] - 1].ev_soc[sessions.charger[i]]))
         for i in range(len(sessions))
     ]
+
+
+def with_demand_charge(site, charge_usd_per_kw=10.0, second_month=30):
+    """Return a site with a demand charge whose second month starts at a step."""
+    month = np.where(np.arange(site.n_steps) < second_month, 1, 2).astype(np.int64)
+    return replace(site, month=month, demand_charge_usd_per_kw_month=charge_usd_per_kw)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from iquitos_citylearn.agents.rules import ConstantPolicy
+from iquitos_citylearn.agents.rules import ConstantPolicy, RandomPolicy
 from iquitos_citylearn.certification import CertificationError, certify, certify_sample
 from iquitos_citylearn.env.observation import observation_names
 from iquitos_citylearn.evaluation import Candidate, evaluate, median_index, write_trace
@@ -240,6 +240,18 @@ def test_a_twin_that_runs_another_site_is_not_certified_and_the_result_says_so(p
     assert result["certification"]["headline"]["max_abs_deviation"] > 0.01
     assert result["certification"]["sampled"]["max_abs_deviation"] == 0.0
     assert len((tmp_path / "simulations" / "trace_PPO.csv").read_text().splitlines()) == 73
+
+
+def test_a_dispatched_battery_is_replayed_and_traced(params, stored_agent_bess, tmp_path):
+    site = stored_agent_bess.site
+    years = make_evaluated_years(params, (1,), [site], [0], "raw")
+    rollout = roll_out(RandomPolicy(0, site.n_chargers + 1), years.setting)
+    assert np.ptp(rollout.bess_action) > 1.0
+    assert certify(rollout, stored_agent_bess.schema, site)["max_abs_deviation"] == 0.0
+    write_trace(tmp_path / "trace.csv", rollout, years)
+    trace = pd.read_csv(tmp_path / "trace.csv", float_precision="round_trip")
+    np.testing.assert_array_equal(trace["action_bess"], rollout.bess_action)
+    assert trace["obs_month_peak"].max() > 0.0
 
 
 def test_under_an_import_limit_a_car_lacks_what_the_best_plan_would_have_given_it(params):

@@ -7,7 +7,17 @@ import pytest
 from iquitos_citylearn.env.twin import Twin
 from iquitos_citylearn.kpis import SUMMED, key_figures, make_timeseries, session_outcomes
 from iquitos_citylearn.rollout import roll_out
-from tests.small import TERMS, bess, hand_site, random_policy_actions, session_at, setting_of, small_site, target_socs
+from tests.small import (
+    TERMS,
+    bess,
+    hand_site,
+    random_policy_actions,
+    session_at,
+    setting_of,
+    small_site,
+    target_socs,
+    with_demand_charge,
+)
 
 COLUMNS = [
     "timestamp", "building_load_kwh", "pv_generation_kwh", "ev_charging_kwh", "bess_charge_kwh", "bess_discharge_kwh",
@@ -198,3 +208,15 @@ def test_an_action_that_is_not_a_number_is_named_with_its_step(params):
     actions[7, 0] = np.nan
     with pytest.raises(FloatingPointError, match="action is not finite at step 7"):
         figures_of(site, params, actions)
+
+
+def test_a_demand_charge_is_paid_on_each_months_highest_import(params):
+    # 0.25 USD/kWh, 10 USD/kW; the second month starts in hour 30. Load 3 kWh; a car takes 2 kWh in hours 1 and 2.
+    site = with_demand_charge(hand_site([(0, 0, 24, 0.0, 1.0)], n_steps=48, load_kwh=3.0))
+    figures, series, _, _ = figures_of(site, params, charging(site, (0, 1), (0, 2)))
+    demand = series["demand_cost_usd"].to_numpy()
+    assert {int(t): demand[t] for t in np.flatnonzero(demand)} == {0: 30.0, 1: 20.0, 30: 30.0}
+    assert series["energy_cost_usd"].sum() == pytest.approx(0.25 * (48 * 3 + 4))
+    np.testing.assert_array_equal(series["cost_usd"], series["energy_cost_usd"] + demand)
+    assert figures["demand_cost_usd"] == pytest.approx(80.0)
+    assert figures["cost_usd"] == pytest.approx(figures["energy_cost_usd"] + 80.0)

@@ -11,7 +11,7 @@ from iquitos_citylearn.optimum.fleet import RIGID, charger_plan, earliest_plan, 
 from iquitos_citylearn.optimum.objectives import OBJECTIVES
 from iquitos_citylearn.optimum.optimiser import Optimiser
 from iquitos_citylearn.optimum.program import Program
-from tests.small import bess, hand_site, setting_of, small_site
+from tests.small import bess, hand_site, setting_of, small_site, with_demand_charge
 
 FEW = settings(max_examples=40, deadline=None)
 SOME = settings(max_examples=15, deadline=None)
@@ -167,6 +167,68 @@ def test_groups_lose_nothing_against_a_program_over_single_sessions(params, seed
     )
     assert single.status == 0
     assert Program(setting, fleet).minimise(prices).value == pytest.approx(single.fun + prices.constant, abs=1e-5)
+
+
+@FEW
+@given(site=tiny_sites())
+def test_demand_charge_without_battery_it_is_the_best_of_all_plans(params, site):
+    # The second month starts in hour 3. With cars of which each has at most one hour to choose from, months' peaks are
+    # whole kWh in one of the optimal plans only where shares do not help: the bound may be below, never above.
+    priced = with_demand_charge(site, charge_usd_per_kw=2.0, second_month=3)
+    costs = []
+    for cars in whole_plans(priced):
+        kwh = greedy_import(priced, cars)
+        costs.append(float(priced.price_usd_per_kwh @ kwh) + 2.0 * (kwh[:3].max() + kwh[3:].max()))
+    optimum = optimise(priced, params, "cost")
+    assert optimum.bound <= min(costs) + 1e-6
+    assert optimum.replayed == pytest.approx(optimum.bound, abs=1e-4)
+
+
+@SOME
+@given(seed=st.integers(0, 10_000))
+def test_demand_charge_and_battery_of_the_agent_against_a_program_over_single_sessions(params, seed):
+    site = with_demand_charge(small_site(seed, n_chargers=4, n_steps=30, bess="agent"), second_month=12)
+    setting, n = setting_of(site, params), 30
+    fleet = make_fleet(setting, site.sessions)
+    hours = site.sessions.departure_step - site.sessions.arrival_step
+    member = np.repeat(np.arange(len(hours)), hours)
+    step = np.concatenate([np.arange(a, a + h) for a, h in zip(site.sessions.arrival_step, hours, strict=True)])
+    n_slots, one, none = len(step), np.eye(n), np.zeros((n, n))
+    root, capacity = site.bess.power_efficiency_curve[1][0] ** 0.5, site.bess.energy_capacity_kwh
+    power = site.bess.nominal_power_kw * site.bess.capacity_power_curve[1][0]
+    # Variables: energy of each session and hour; import, export, charge, discharge, stored; two months' peaks.
+    balance = np.hstack([-one[:, step], one, -one, -one, one, none, np.zeros((n, 2))])
+    stored = np.hstack(
+        [np.zeros((n, n_slots)), none, none, -root * one, one / root, one - np.eye(n, k=-1), np.zeros((n, 2))]
+    )
+    need = np.hstack([np.eye(len(hours))[:, member], np.zeros((len(hours), 5 * n + 2))])
+    in_month = np.stack([np.arange(n) < 12, np.arange(n) >= 12], axis=1).astype(float)
+    start = np.zeros(n)
+    start[0] = setting.equipment.bess[0]["initial_soc"] * capacity
+    single = linprog(
+        np.concatenate([np.zeros(n_slots), setting.years.price_usd_per_kwh[0], np.zeros(4 * n), [10.0, 10.0]]),
+        A_ub=np.hstack([np.zeros((n, n_slots)), one, none, none, none, none, -in_month]),
+        b_ub=np.zeros(n),
+        A_eq=np.vstack([balance, stored, need]),
+        b_eq=np.concatenate([setting.years.load_kwh[0] - setting.years.pv_kwh[0], start, fleet.need_kwh]),
+        bounds=[(0, fleet.limit_kwh[m] * (1 + 1e-9)) for m in member]
+        + [(0, None)] * (2 * n)
+        + [(0, power)] * (2 * n)
+        + [(0, capacity)] * n
+        + [(0, None)] * 2,
+    )
+    assert single.status == 0
+    optimum = Optimiser(setting, site.sessions).optimum("cost")
+    assert optimum.bound == pytest.approx(single.fun, abs=1e-4)
+    assert optimum.replayed == pytest.approx(optimum.bound, abs=2e-3)
+
+
+@SOME
+@given(seed=st.integers(0, 10_000))
+def test_reward_of_the_agents_battery_is_reached_by_its_plan(params, seed):
+    site = with_demand_charge(small_site(seed, n_chargers=4, n_steps=30, bess="agent"), second_month=12)
+    optimum = optimise(site, params, "reward")
+    assert optimum.replayed >= optimum.bound - 1e-3
 
 
 @SOME

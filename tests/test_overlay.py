@@ -36,6 +36,12 @@ def test_null_takes_the_place_of_a_mapping(tmp_path):
     assert load_params(overlay(tmp_path, "site: {bess: null}\n")).site.bess is None
 
 
+def test_params_of_the_dispatched_battery_are_valid(tmp_path):
+    target = tmp_path / "params.yaml"
+    write_overlaid(ROOT / "params.yaml", ROOT / "study/params/agent_bess.yaml", target)
+    assert load_params(target).site.bess.dispatch == "agent"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -201,6 +201,15 @@ def test_every_value_stands_under_a_comment():
         ({"train__ppo__total_timesteps": True}, "train.ppo.total_timesteps is True: Input should be a valid integer"),
         ({"site__grid__tariff_usd_per_kwh": "0.20"}, "site.grid.tariff_usd_per_kwh is '0.20': Input should be a valid"),
         ({"site__grid__tariff_usd_per_kwh": None}, "site.grid.tariff_usd_per_kwh is None: Input should be a valid num"),
+        (
+            {"site__grid__peak_tariff_usd_per_kwh": -0.1},
+            "site.grid.peak_tariff_usd_per_kwh is -0.1: Input should be gr",
+        ),
+        (
+            {"site__grid__demand_charge_usd_per_kw_month": None},
+            "site.grid.demand_charge_usd_per_kw_month is None: Input should be a valid number",
+        ),
+        ({"site__bess__dispatch": "me"}, "site.bess.dispatch is 'me': Input should be 'automatic' or 'agent'"),
         ({"site__mall__peak_kw": float("nan")}, "site.mall.peak_kw is nan: Input should be"),
         ({"site__mall__peak_kw": float("inf")}, "site.mall.peak_kw is inf: Input should be a finite number"),
         ({"site__mall": None}, "site.mall is None: Input should be a valid dictionary"),

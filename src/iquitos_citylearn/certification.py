@@ -40,7 +40,9 @@ def certify(rollout: Rollout, schema: Path, site: Site, n_steps: int | None = No
         car SOCs between CityLearn and the twin.
     """
     trajectory = Trajectory(rollout.net_kwh, rollout.bess_soc, rollout.charger_kwh, rollout.ev_soc)
-    replayed = replay(schema, site, rollout.charger_action, None, trajectory, n_steps=n_steps)
+    dispatched = site.bess is not None and not site.bess_automatic
+    bess_action = rollout.bess_action if dispatched else None
+    replayed = replay(schema, site, rollout.charger_action, bess_action, trajectory, n_steps=n_steps)
     return {"n_steps": replayed.n_steps, "max_abs_deviation": replayed.max_abs_deviation}
 
 

@@ -16,6 +16,7 @@ from iquitos_citylearn.agents.rules import Policy
 from iquitos_citylearn.artifacts import write_csv
 from iquitos_citylearn.certification import CertificationError, certify, certify_sample
 from iquitos_citylearn.env.observation import observation_names
+from iquitos_citylearn.env.physics import dispatches_bess
 from iquitos_citylearn.env.reward import TERMS
 from iquitos_citylearn.evaluation_years import Years
 from iquitos_citylearn.kpis import make_timeseries
@@ -176,15 +177,18 @@ def median_index(values: Sequence[float]) -> int:
 def write_trace(path: Path, rollout: Rollout, years: Years) -> None:
     """Write every step of the headline year.
 
-    Columns are `obs_...`, one `action_<charger>` per charger as CityLearn takes it, and `reward_...`; numbers
-    round-trip exactly (observations are float32).
+    Columns are `obs_...`, one `action_<charger>` per charger as CityLearn takes it, `action_bess` where the agent
+    dispatches the battery, and `reward_...`; numbers round-trip exactly (observations are float32).
     """
     chargers = [charger.name for charger in years.sites[HEADLINE].chargers]
-    names = observation_names(years.setting.tables.pv_forecast_kwh.shape[2], chargers)
+    tables = years.setting.tables
+    names = observation_names(tables.pv_forecast_kwh.shape[2], chargers, tables.n_peak_entries)
     columns: dict[str, NDArray[Any]] = {
         f"obs_{name}": rollout.observation[:, index] for index, name in enumerate(names)
     }
     columns |= {f"action_{name}": rollout.charger_action[:, index] for index, name in enumerate(chargers)}
+    if dispatches_bess(years.setting.equipment):
+        columns["action_bess"] = rollout.bess_action
     columns |= {f"reward_{term}": rollout.reward_terms[:, index] for index, term in enumerate(TERMS)}
     write_csv(path, pa.table({name: np.ascontiguousarray(values) for name, values in columns.items()}))
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from iquitos_citylearn.env.demand import demand_cost_usd
 from iquitos_citylearn.env.reward import TERMS
 from iquitos_citylearn.env.setting import Setting
 from iquitos_citylearn.env.tables import HOURS_PER_DAY
@@ -26,6 +27,8 @@ SUMMED = (
     "cost_usd",
 )
 """Key figures that are sums of the column of the same name."""
+SUMMED_WITH_DEMAND_CHARGE = ("energy_cost_usd", "demand_cost_usd")
+"""The same where there is a demand charge; they sum to `cost_usd`."""
 
 
 def make_timeseries(rollout: Rollout, setting: Setting, site: Site, calendar_year: int) -> pd.DataFrame:
@@ -46,9 +49,10 @@ def make_timeseries(rollout: Rollout, setting: Setting, site: Site, calendar_yea
     -------
     DataFrame, one row per step
         `timestamp`, energies [kWh], `bess_soc`, `co2_kg`, `cost_usd`, the weighted reward terms and their sum.
-        Energies of the battery are on the site's side.
+        Energies of the battery are on the site's side. With a demand charge also the two parts of `cost_usd`,
+        `energy_cost_usd` and `demand_cost_usd`: charge x what the hour lifts the highest import of its month.
     """
-    years = setting.years
+    years, tables = setting.years, setting.tables
     grid_import = np.maximum(rollout.net_kwh, 0.0)
     table = {
         "timestamp": pd.date_range(f"{calendar_year}-01-01", periods=site.n_steps, freq="h").strftime("%Y-%m-%d %H:%M"),
@@ -64,6 +68,10 @@ def make_timeseries(rollout: Rollout, setting: Setting, site: Site, calendar_yea
         "co2_kg": grid_import * years.carbon_kg_per_kwh[0],
         "cost_usd": grid_import * years.price_usd_per_kwh[0],
     }
+    if tables.demand_charge_usd_per_kw > 0.0:
+        demand = demand_cost_usd(grid_import, tables.month_start[0], tables.demand_charge_usd_per_kw)
+        table |= {"energy_cost_usd": table["cost_usd"], "demand_cost_usd": demand}
+        table["cost_usd"] = table["energy_cost_usd"] + demand
     rewards = {f"reward_{term}": rollout.reward_terms[:, index] for index, term in enumerate(TERMS)}
     return pd.DataFrame(table | rewards | {"reward_total": rollout.reward_terms.sum(axis=1)})
 
@@ -147,11 +155,13 @@ def key_figures(series: pd.DataFrame, outcomes: SessionOutcomes, evening: FloatA
     Returns
     -------
     dict
-        Energies [kWh], `co2_kg`, `cost_usd`, peaks [kW], `self_consumption` (share of PV not exported; null without
-        PV), `ev_sessions`, `ev_service` (share of sessions served; null without sessions), and `reward` by term.
+        Energies [kWh], `co2_kg`, `cost_usd` (and its two parts with a demand charge), peaks [kW], `self_consumption`
+        (share of PV not exported; null without PV), `ev_sessions`, `ev_service` (share of sessions served; null without
+        sessions), and `reward` by term.
     """
     figures: dict[str, Any] = {"n_steps": len(series)}
-    figures |= {name: fsum(series[name]) for name in SUMMED}
+    summed = [*SUMMED, *(name for name in SUMMED_WITH_DEMAND_CHARGE if name in series)]
+    figures |= {name: fsum(series[name]) for name in summed}
     pv_kwh = figures["pv_generation_kwh"]
     n_sessions = len(outcomes.departure_soc)
     served = int((outcomes.shortfall_soc <= SERVICE_TOLERANCE_SOC).sum())

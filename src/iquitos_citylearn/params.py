@@ -127,6 +127,7 @@ class BessParams(_Section):
     energy_min_kwh: NonNegative
     energy_initial_kwh: NonNegative
     efficiency_round_trip: Annotated[float, Field(gt=0, le=1)]
+    dispatch: Literal["automatic", "agent"]
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -147,6 +148,8 @@ class GridParams(_Section):
 
     carbon_intensity_kg_per_kwh: NonNegative
     tariff_usd_per_kwh: NonNegative
+    peak_tariff_usd_per_kwh: NonNegative | None
+    demand_charge_usd_per_kw_month: NonNegative
     import_limit_kw: Positive | None
 
 
@@ -229,7 +232,8 @@ class SiteParams(_Section):
 
     @model_validator(mode="after")
     def _no_limit_with_automatic_bess(self) -> Self:
-        if self.grid.import_limit_kw is not None and self.bess is not None:
+        automatic = self.bess is not None and self.bess.dispatch == "automatic"
+        if self.grid.import_limit_kw is not None and automatic:
             raise ValueError(
                 f"grid.import_limit_kw is {self.grid.import_limit_kw:g}, but bess dispatches itself after requests are "
                 "cut; one of the two must be null"

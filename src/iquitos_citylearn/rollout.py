@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iquitos_citylearn.agents.rules import Policy
-from iquitos_citylearn.env.action import check_agent_actions
+from iquitos_citylearn.env.action import check_agent_actions, complete_actions
 from iquitos_citylearn.env.batch import hold, make_outputs, reset_and_observe, step_batch
 from iquitos_citylearn.env.physics import make_state
 from iquitos_citylearn.env.reward import N_TERMS
@@ -25,6 +25,8 @@ class Rollout:
         Before each action.
     charger_action : ndarray, shape (T, n)
         As CityLearn takes it, in [0, 1].
+    bess_action : ndarray, shape (T,)
+        The same of the stationary battery, in [-1, 1]; 0 where no agent dispatches it.
     reward_terms : ndarray, shape (T, 5)
         Weighted terms in the order of `env.reward.TERMS`; their sum is the reward.
     net_kwh, bess_kwh, bess_soc : ndarray, shape (T,)
@@ -35,6 +37,7 @@ class Rollout:
 
     observation: NDArray[np.float32]
     charger_action: FloatArray
+    bess_action: FloatArray
     reward_terms: FloatArray
     net_kwh: FloatArray
     bess_kwh: FloatArray
@@ -49,6 +52,7 @@ class Rollout:
         return cls(
             observation=np.zeros((n_steps, n_observations), dtype=np.float32),
             charger_action=np.zeros(per_charger),
+            bess_action=np.zeros(n_steps),
             reward_terms=np.zeros((n_steps, N_TERMS)),
             net_kwh=np.zeros(n_steps),
             bess_kwh=np.zeros(n_steps),
@@ -88,7 +92,7 @@ def roll_out_years(policy: Policy, setting: Setting) -> list[Rollout]:
         If an observation, action, reward or state is not finite; names quantity and step.
     """
     n_years, n_steps, n_chargers = setting.years.session_of.shape
-    observation_space, _ = make_spaces(setting)
+    observation_space, action_space = make_spaces(setting)
     rollouts = [Rollout.empty(n_steps, observation_space.shape[0], n_chargers) for _ in range(n_years)]
     state, outputs = make_state(n_years, n_chargers), make_outputs(setting, n_years)
     held = hold(setting, state, outputs)
@@ -100,10 +104,12 @@ def roll_out_years(policy: Policy, setting: Setting) -> list[Rollout]:
             rollout.observation[t] = observation
         action, _ = policy.predict(outputs.observation, episode_start=start, deterministic=True)
         start[:] = False
-        check_agent_actions(action, n_chargers, state.time_step)
-        step_batch(held, action.astype(np.float64))
+        actions = complete_actions(action, n_chargers, action_space.shape[0])
+        check_agent_actions(actions, action_space.shape[0], state.time_step)
+        step_batch(held, actions)
         for year, rollout in enumerate(rollouts):
             rollout.charger_action[t] = outputs.charger_action[year]
+            rollout.bess_action[t] = outputs.bess_action[year]
             rollout.reward_terms[t] = outputs.terms[year]
             rollout.net_kwh[t] = state.net_kwh[year]
             rollout.bess_kwh[t] = state.bess_kwh[year]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from iquitos_citylearn.env.demand import demand_cost_usd
 from iquitos_citylearn.env.setting import Setting
 from iquitos_citylearn.env.tables import HOURS_PER_DAY
 from iquitos_citylearn.site.model import FloatArray, IntArray
@@ -46,16 +47,17 @@ def service_adjusted(series: pd.DataFrame, unmet_of_day_kwh: FloatArray, setting
         What cars that left in each day needed, could have had and did not get, site side [kWh]; from
         `kpis.SessionOutcomes.unmet_of_day`.
     setting : Setting
-        With the year as its only one; tariff and carbon intensity are used.
+        With the year as its only one; tariff, demand charge and carbon intensity are used.
     """
     import_kwh = series["grid_import_kwh"].to_numpy(dtype=np.float64, copy=True)
     price, carbon = setting.years.price_usd_per_kwh[0], setting.years.carbon_kg_per_kwh[0]
     lacking = np.flatnonzero(unmet_of_day_kwh > 0.0)
     import_kwh[_dearest_hours(price, import_kwh)[lacking]] += unmet_of_day_kwh[lacking]
+    demand = setting.tables.month_start[0], setting.tables.demand_charge_usd_per_kw
     return ServiceAdjusted(
         import_kwh=import_kwh,
         co2_kg=float(import_kwh @ carbon),
-        cost_usd=float(import_kwh @ price),
+        cost_usd=float(import_kwh @ price) + float(demand_cost_usd(import_kwh, *demand).sum()),
         peak_import_kw=float(import_kwh.max()),
     )
 

@@ -1,3 +1,4 @@
+import io
 import itertools
 import logging
 import os
@@ -15,6 +16,8 @@ from iquitos_citylearn.agents.jobs import FINISHED
 from iquitos_citylearn.agents.lock import AlreadyTrainingError, only_trainer
 from iquitos_citylearn.agents.sealed_file import DamagedError, Sealed, read_sealed, write_sealed
 from iquitos_citylearn.agents.training import train_seed
+from iquitos_citylearn.site.storage import write_draw
+from tests.small import with_demand_charge, years_of
 from tests.trainings import TINY, job_in
 
 AGENTS = tuple(TINY)
@@ -87,6 +90,20 @@ def test_resumed_equals_uninterrupted(params, training_folder, tmp_path, agent, 
     assert parts.payload == whole.payload
     assert caplog.text.count("resumed at step") == 3
     assert "resumed at step 0" not in caplog.text
+
+
+@pytest.mark.parametrize("agent", ["sac", "a2c"])
+def test_resumed_within_a_month_with_a_battery_to_dispatch(params, stored_agent_bess, tmp_path, agent):
+    for year, site in enumerate(years_of(stored_agent_bess.site, 4), start=1):
+        write_draw(with_demand_charge(replace(site, bess_automatic=False)), tmp_path / "training" / str(year))
+    whole = train(job_in(tmp_path / "whole", agent, params, tmp_path / "training"))
+    job = job_in(tmp_path / "parts", agent, params, tmp_path / "training")
+    with pytest.raises(TrainingInterruptedError, match="SIGTERM"):
+        train(job, stop_after(5))
+    sealed = read_sealed(checkpoints_of(job)[-1])
+    state = torch.load(io.BytesIO(sealed.payload), weights_only=False)
+    assert (state["training"]["environment"]["peak_kw"] > 0.0).all()
+    assert train(job).payload == whole.payload
 
 
 def test_newest_few_are_kept_and_segments_of_a_full_buffer_removed(job):

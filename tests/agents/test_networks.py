@@ -1,8 +1,15 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 
-from tests.agents.small_agents import AGENTS, small_model
+from iquitos_citylearn.agents.algorithms import make_model
+from iquitos_citylearn.agents.per_charger import PerChargerRolloutBuffer
+from iquitos_citylearn.env.vec_env import ChargingVecEnv
+from tests.agents.small_agents import AGENTS, small_agent, small_model
+from tests.small import setting_of, small_site, years_of
 
 N_CHARGERS, N_FEATURES = 3, 4
 
@@ -100,3 +107,62 @@ def test_cars_with_no_need_and_with_the_largest_get_finite_actions(model):
         action = predict(model, seen)
         assert np.isfinite(action).all()
         assert (np.abs(action) <= 1.0).all()
+
+
+@pytest.fixture(scope="module", params=AGENTS)
+def with_bess(request, params):
+    """An untrained agent of a site whose battery it dispatches; its weights are far from their start."""
+    sites = [replace(site, bess_automatic=False) for site in years_of(small_site(4, bess="agent"), 4)]
+    agent_params = small_agent(params, request.param)
+    setting = setting_of(sites, params, agent_params.action_mapping, keys=[1, 2, 3, 4])
+    env = ChargingVecEnv(setting, agent_params.n_envs, 0, reward_per_charger=True)
+    model = make_model(request.param, agent_params, params.environment, env, 0)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weights in model.policy.parameters():
+            weights.add_(0.2 * torch.randn(weights.shape, generator=generator))
+    return model
+
+
+def test_the_battery_has_an_entry_of_its_own_that_sees_the_site_alone(with_bess):
+    seen = observations(with_bess, 20)
+    actions = predict(with_bess, seen)
+    assert actions.shape == (20, N_CHARGERS + 1)
+    assert len(set(actions[:, -1].tolist())) == 20
+    emptied, other_site = seen.copy(), seen.copy()
+    blocks(emptied)[:] = 0.0
+    other_site[:, 5] += 0.5
+    np.testing.assert_array_equal(predict(with_bess, emptied)[:, -1], actions[:, -1])
+    assert (predict(with_bess, other_site)[:, -1] != actions[:, -1]).all()
+
+
+def test_the_battery_always_has_a_value_and_an_empty_charger_none(with_bess):
+    seen = torch.as_tensor(observations(with_bess, 20, occupied=0.0))
+    if hasattr(with_bess, "critic"):
+        action = torch.rand((20, N_CHARGERS + 1))
+        values = torch.stack(with_bess.critic(seen, action)).reshape(2, 20, N_CHARGERS + 1)
+        action[:, -1] -= 0.5
+        others = torch.stack(with_bess.critic(seen, action)).reshape(2, 20, N_CHARGERS + 1)
+        assert (others[:, :, -1] != values[:, :, -1]).all()
+    else:
+        values = with_bess.policy.predict_values(seen)
+    assert (values[..., :-1] == 0.0).all()
+    assert (values[..., -1] != 0.0).all()
+
+
+def test_it_learns_and_moves_the_battery(with_bess):
+    seen = observations(with_bess, 5)
+    before = predict(with_bess, seen)[:, -1]
+    with_bess.learn(64)
+    assert (predict(with_bess, seen)[:, -1] != before).all()
+
+
+def test_the_batterys_advantage_runs_on_without_cars():
+    observation, action = spaces.Box(0, 1, (2 + N_FEATURES,)), spaces.Box(-1, 1, (2,))
+    buffer = PerChargerRolloutBuffer(3, observation, action, gamma=0.5, gae_lambda=0.5, with_bess=True)
+    for reward in (1.0, 2.0, 4.0):  # no car at the only charger
+        value = torch.ones((1, 2))
+        buffer.add(np.zeros((1, 6)), np.zeros((1, 2)), np.full((1, 2), reward), np.zeros(1), value, value)
+    buffer.compute_returns_and_advantage(torch.full((1, 2), 2.0), np.zeros(1))
+    # Battery: last 4 + 0.5 x 2 - 1 = 4; before 2 + 0.5 - 1 + 0.25 x 4 = 2.5; first 1 + 0.5 - 1 + 0.25 x 2.5 = 1.125.
+    np.testing.assert_allclose(buffer.advantages[:, 0], [[0.0, 1.125], [0.0, 2.5], [0.0, 4.0]])

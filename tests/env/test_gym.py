@@ -5,6 +5,7 @@ from stable_baselines3.common.env_checker import check_env as check_for_stable_b
 
 from iquitos_citylearn.env.citylearn import CityLearnSimulator
 from iquitos_citylearn.env.gym import ChargingEnv
+from iquitos_citylearn.env.setting import make_spaces
 from iquitos_citylearn.env.twin import Twin
 from tests.small import random_policy_actions, setting_of, small_site
 
@@ -34,11 +35,13 @@ def run(simulator, setting, actions):
 
 
 @pytest.mark.parametrize("mapping", ["raw", "three_segment"])
-@pytest.mark.parametrize("which", ["stored", "stored_without_bess"])
+@pytest.mark.parametrize("which", ["stored", "stored_without_bess", "stored_agent_bess"])
 def test_citylearn_and_the_twin_give_the_same_to_the_bit(request, params, which, mapping):
     data = request.getfixturevalue(which)
     setting = setting_of(data.site, params, mapping)
-    actions = random_policy_actions(np.random.default_rng(5), data.site.n_steps, data.site.n_chargers)
+    n_actions = make_spaces(setting)[1].shape[0]
+    assert n_actions == 3 + (which == "stored_agent_bess")
+    actions = random_policy_actions(np.random.default_rng(5), data.site.n_steps, n_actions)
     on_twin = run(Twin(data.site), setting, actions)
     on_citylearn = run(CityLearnSimulator(data.schema, data.site), setting, actions)
     assert len(on_twin) == 73
@@ -78,7 +81,7 @@ def test_the_year_ends_by_truncation_after_its_last_step_and_needs_a_reset(env):
     for t in range(72):
         _, _, terminated, truncated, info = env.step(np.zeros(3, np.float32))
         assert (terminated, truncated) == (False, t == 71)
-        assert set(info) == {"terms", "charger_action", "result"}
+        assert set(info) == {"terms", "charger_action", "bess_action", "result"}
     with pytest.raises(RuntimeError, match="the year is over at step 72: reset first"):
         env.step(np.zeros(3, np.float32))
     env.reset()

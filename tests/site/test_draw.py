@@ -232,3 +232,20 @@ def test_what_cannot_be_drawn_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(ValueError, match=r"mall.peak_kw is 400; it must be above the highest hourly mean"):
         build_dataset(small_params(mall={"peak_kw": 400.0}), tmp_path / "data", tmp_path / "metrics")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_dispatch_peak_tariff_and_demand_charge_reach_the_site(tmp_path):
+    site = small_params().site
+    bess = site.bess.model_copy(update={"dispatch": "agent"})
+    grid = site.grid.model_copy(update={"peak_tariff_usd_per_kwh": 0.5, "demand_charge_usd_per_kw_month": 12.0})
+    drawn, _ = draw_site(site.model_copy(update={"bess": bess, "grid": grid}), 5, (18, 21))
+    in_peak = np.isin(np.arange(drawn.n_steps) % 24, (18, 21))
+    np.testing.assert_array_equal(drawn.price_usd_per_kwh, np.where(in_peak, 0.5, np.float32(0.20)))
+    assert not drawn.bess_automatic
+    assert drawn.demand_charge_usd_per_kw_month == 12.0
+    write_dataset(drawn, tmp_path / "site")
+    write_draw(drawn, tmp_path / "draw")
+    assert_same(read_dataset(tmp_path / "site" / "schema.json"), drawn)
+    assert_same(read_draw(tmp_path / "draw"), drawn)
+    with pytest.raises(ValueError, match=r"peak_tariff_usd_per_kwh is 0\.5, but no hour of the day has it"):
+        draw_site(site.model_copy(update={"grid": grid}), 5)

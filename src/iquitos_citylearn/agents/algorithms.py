@@ -87,6 +87,8 @@ def make_model(
             "energy_hours": environment.energy_horizon_hours,
             "departure_hours": environment.departure_horizon_hours,
         }
+        with_bess = {"with_bess": True} if training_env.get_attr("with_bess")[0] else {}
+        policy_kwargs |= with_bess
         if chosen is SAC:
             policy = PerChargerSACPolicy
             policy_kwargs["action_mapping"] = params.action_mapping
@@ -94,6 +96,7 @@ def make_model(
         else:
             policy = PerChargerPolicy
             kwargs["rollout_buffer_class"] = PerChargerRolloutBuffer
+            kwargs |= {"rollout_buffer_kwargs": with_bess} if with_bess else {}
     device = resolve_device(agent, params.device)
     try:
         return chosen(policy, training_env, seed=seed, device=device, policy_kwargs=policy_kwargs, **kwargs)

@@ -44,14 +44,25 @@ class ChargerRows(nn.Module):
     Parameters
     ----------
     n_observations, n_chargers : int
-        Sizes of the observation and the action.
+        Size of the observation, and number of chargers.
     energy_hours, departure_hours : float
         Scales of the charger entries (`environment.*_horizon_hours`) [h].
+    with_bess : bool
+        Whether the action has a last entry for the stationary battery.
     """
 
-    def __init__(self, n_observations: int, n_chargers: int, energy_hours: float, departure_hours: float) -> None:
+    def __init__(
+        self,
+        n_observations: int,
+        n_chargers: int,
+        energy_hours: float,
+        departure_hours: float,
+        *,
+        with_bess: bool = False,
+    ) -> None:
         super().__init__()
         self.n_chargers = n_chargers
+        self.with_bess = with_bess
         self.n_site_features = n_observations - N_CHARGER_FEATURES * n_chargers
         self.energy_hours = energy_hours
         self.departure_hours = departure_hours
@@ -70,8 +81,9 @@ class ChargerRows(nn.Module):
         return Rows(site, torch.stack(features, dim=1), batch, charger)
 
     def connected(self, observation: torch.Tensor) -> torch.Tensor:
-        """Return 1 where a car is connected, else 0, shape (batch, n_chargers)."""
-        return observation[:, self.n_site_features :: N_CHARGER_FEATURES]
+        """Return 1 where a car is connected, else 0; 1 for the battery; shape (batch, n_actions)."""
+        connected = observation[:, self.n_site_features :: N_CHARGER_FEATURES]
+        return nn.functional.pad(connected, (0, 1), value=1.0) if self.with_bess else connected
 
     def delivered_hours(self, rows: Rows, action: torch.Tensor, mapping: str) -> torch.Tensor:
         """Return the hours at full power that each row's action charges (the charging law of the car)."""
@@ -124,8 +136,31 @@ class SharedNet(nn.Module):
         return hidden.squeeze(1)
 
 
+class BessNet(nn.Module):
+    """Two hidden layers over the site part of the observation, for the stationary battery alone.
+
+    Parameters
+    ----------
+    n_inputs, width : int
+        Sizes of the input and the hidden layers.
+    """
+
+    def __init__(self, n_inputs: int, width: int) -> None:
+        super().__init__()
+        first, hidden, output = nn.Linear(n_inputs, width), nn.Linear(width, width), nn.Linear(width, 1)
+        for layer, gain in ((first, math.sqrt(2)), (hidden, math.sqrt(2)), (output, 0.01)):
+            nn.init.orthogonal_(layer.weight, gain)
+            nn.init.zeros_(layer.bias)
+        self.net = nn.Sequential(first, nn.ReLU(), hidden, nn.ReLU(), output)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return one number per row of the inputs, shape (batch, 1)."""
+        result: torch.Tensor = self.net(inputs)
+        return result
+
+
 class SharedActor(nn.Module):
-    """Pre-squash mean of every charger's action.
+    """Pre-squash mean of every charger's action, and of the battery's where it is dispatched.
 
     Parameters
     ----------
@@ -146,15 +181,19 @@ class SharedActor(nn.Module):
         self.net = SharedNet(N_ROW_FEATURES, rows.n_site_features, width, output_gain=0.01)
         self.skip = nn.Linear(N_ROW_FEATURES, 1, bias=False)
         nn.init.zeros_(self.skip.weight)
+        self.bess = BessNet(rows.n_site_features, width) if rows.with_bess else None
         self.gain, self.bound = gain, bound
 
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
-        """Return the means, shape (batch, n_chargers); 0 at empty chargers."""
+        """Return the means, shape (batch, n_actions); 0 at empty chargers."""
         rows = self.rows(observation)
         z = self.net(rows.features, rows.site, rows.batch) + self.gain * self.skip(rows.features).squeeze(1)
         mean = observation.new_zeros(len(observation), self.rows.n_chargers)
-        bounded = self.bound * nn.functional.softsign(z / self.bound)
-        return mean.index_put((rows.batch, rows.charger), bounded)
+        means = mean.index_put((rows.batch, rows.charger), self._bounded(z))
+        return means if self.bess is None else torch.cat([means, self._bounded(self.bess(rows.site))], dim=1)
+
+    def _bounded(self, z: torch.Tensor) -> torch.Tensor:
+        return self.bound * nn.functional.softsign(z / self.bound)
 
 
 class SharedValue(nn.Module):
@@ -164,12 +203,14 @@ class SharedValue(nn.Module):
         super().__init__()
         self.rows = rows
         self.car = SharedNet(N_ROW_FEATURES, rows.n_site_features, width, output_gain=0.01)
+        self.bess = BessNet(rows.n_site_features, width) if rows.with_bess else None
 
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
-        """Return the values, shape (batch, n_chargers); 0 at empty chargers."""
+        """Return the values, shape (batch, n_actions); 0 at empty chargers."""
         rows = self.rows(observation)
         values = observation.new_zeros(len(observation), self.rows.n_chargers)
-        return values.index_put((rows.batch, rows.charger), self.car(rows.features, rows.site, rows.batch))
+        values = values.index_put((rows.batch, rows.charger), self.car(rows.features, rows.site, rows.batch))
+        return values if self.bess is None else torch.cat([values, self.bess(rows.site)], dim=1)
 
 
 class SharedQ(nn.Module):
@@ -189,10 +230,11 @@ class SharedQ(nn.Module):
         self.car = SharedNet(N_ROW_FEATURES + self.N_ACTION_FEATURES, rows.n_site_features, width, output_gain=0.01)
         self.skip = nn.Linear(N_ROW_FEATURES + self.N_ACTION_FEATURES, 1, bias=False)
         nn.init.zeros_(self.skip.weight)
+        self.bess = BessNet(rows.n_site_features + 1, width) if rows.with_bess else None
         self.gain = gain
 
     def forward(self, observation: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
-        """Return the values, shape (batch, n_chargers); 0 at empty chargers."""
+        """Return the values, shape (batch, n_actions); 0 at empty chargers."""
         rows = self.rows(observation)
         row_action = action[rows.batch, rows.charger]
         delivered = self.rows.delivered_hours(rows, row_action, self.mapping)
@@ -204,4 +246,8 @@ class SharedQ(nn.Module):
         inputs = torch.cat([rows.features, law], dim=1)
         per_car = self.car(inputs, rows.site, rows.batch) + self.skip(inputs).squeeze(1)
         values = observation.new_zeros(len(observation), self.rows.n_chargers)
-        return values.index_put((rows.batch, rows.charger), self.gain * per_car)
+        values = values.index_put((rows.batch, rows.charger), self.gain * per_car)
+        if self.bess is None:
+            return values
+        of_bess = self.bess(torch.cat([rows.site, action[:, -1:]], dim=1))
+        return torch.cat([values, self.gain * of_bess], dim=1)

@@ -21,7 +21,16 @@ class PerChargerRolloutBuffer(RolloutBuffer):
     """A rollout buffer whose rewards, values, log probabilities and advantages have a charger axis.
 
     Its arrays have shape (n_steps, n_envs, n_chargers) instead of (n_steps, n_envs).
+
+    Parameters
+    ----------
+    with_bess : bool
+        Whether a last column is the stationary battery's; it is always there, so that its episode is the year.
     """
+
+    def __init__(self, *args: Any, with_bess: bool = False, **kwargs: Any) -> None:
+        self.with_bess = with_bess
+        super().__init__(*args, **kwargs)
 
     def reset(self) -> None:
         """Empty the buffer."""
@@ -64,8 +73,10 @@ class PerChargerRolloutBuffer(RolloutBuffer):
         Generalised advantage estimation (Schulman et al., 2016) with a session as the episode: a charger without a
         car has value 0, and its advantage does not reach back to the car before.
         """
-        n_site_features = self.obs_shape[0] - N_CHARGER_FEATURES * self.action_dim
+        n_site_features = self.obs_shape[0] - N_CHARGER_FEATURES * (self.action_dim - self.with_bess)
         connected = self.observations[:, :, n_site_features::N_CHARGER_FEATURES]
+        if self.with_bess:
+            connected = np.pad(connected, ((0, 0), (0, 0), (0, 1)), constant_values=1.0)
         next_values = last_values.cpu().numpy() * (1.0 - dones[:, None])
         advantage = np.zeros_like(next_values)
         for step in reversed(range(self.buffer_size)):

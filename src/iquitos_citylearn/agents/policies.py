@@ -18,11 +18,16 @@ from iquitos_citylearn.agents.networks import ChargerRows, SharedActor, SharedQ,
 
 
 def _rows(
-    observation_space: spaces.Space[Any], action_space: spaces.Space[Any], horizons: dict[str, float]
+    observation_space: spaces.Space[Any],
+    action_space: spaces.Space[Any],
+    horizons: dict[str, float],
+    *,
+    with_bess: bool,
 ) -> ChargerRows:
     if not isinstance(observation_space, spaces.Box) or not isinstance(action_space, spaces.Box):
         raise TypeError(f"boxes are needed, not {observation_space} and {action_space}")
-    return ChargerRows(observation_space.shape[0], action_space.shape[0], **horizons)
+    n_chargers = action_space.shape[0] - with_bess
+    return ChargerRows(observation_space.shape[0], n_chargers, **horizons, with_bess=with_bess)
 
 
 class _ActorAndValue(nn.Module):
@@ -52,6 +57,8 @@ class PerChargerPolicy(ActorCriticPolicy):
     ----------
     energy_hours, departure_hours : float
         Scales of the charger entries of the observation [h].
+    with_bess : bool
+        Whether the last entry of the action is the stationary battery's, which has networks of its own.
     width : int
         Hidden width of every network.
     gain, bound : float
@@ -65,6 +72,7 @@ class PerChargerPolicy(ActorCriticPolicy):
         *args: Any,
         energy_hours: float,
         departure_hours: float,
+        with_bess: bool = False,
         width: int = 32,
         gain: float = 1.0,
         bound: float = 1.5,
@@ -72,17 +80,20 @@ class PerChargerPolicy(ActorCriticPolicy):
         **kwargs: Any,
     ) -> None:
         self.horizons = {"energy_hours": energy_hours, "departure_hours": departure_hours}
+        self.with_bess = with_bess
         self.width, self.gain, self.bound, self.learn_std = width, gain, bound, learn_std
         super().__init__(*args, **kwargs)
 
     def _build(self, lr_schedule: Schedule) -> None:
-        rows = _rows(self.observation_space, self.action_space, self.horizons)
+        rows = _rows(self.observation_space, self.action_space, self.horizons, with_bess=self.with_bess)
         self.mlp_extractor = _ActorAndValue(  # type: ignore[assignment]  # it has MlpExtractor's three methods
             SharedActor(rows, self.width, self.gain, self.bound), SharedValue(rows, self.width)
         )
         self.action_net = nn.Identity()
         self.value_net = nn.Identity()  # type: ignore[assignment]
-        self.log_std = nn.Parameter(torch.full((rows.n_chargers,), self.log_std_init), requires_grad=self.learn_std)
+        self.log_std = nn.Parameter(
+            torch.full(self.action_space.shape or (), self.log_std_init), requires_grad=self.learn_std
+        )
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
         self.rows = rows
         self.optimizer = self.optimizer_class(trained, lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]  # every torch optimiser takes lr
@@ -123,7 +134,7 @@ class PerChargerSACActor(BasePolicy):
         super().__init__(squash_output=True, **kwargs)
         self.mean = SharedActor(rows, width, gain, bound)
         self.log_std = nn.Parameter(torch.tensor(log_std_init))
-        self.action_dist = SquashedDiagGaussianDistribution(rows.n_chargers)
+        self.action_dist = SquashedDiagGaussianDistribution(rows.n_chargers + rows.with_bess)
 
     def get_action_dist_params(
         self, observation: PyTorchObs
@@ -173,6 +184,8 @@ class PerChargerSACPolicy(SACPolicy):
         Scales of the charger entries of the observation [h].
     action_mapping : str
         Name in `env.action.MAPPINGS`; the critic applies it.
+    with_bess : bool
+        Whether the last entry of the action is the stationary battery's, which has networks of its own.
     width : int
         Hidden width of every network.
     gain, bound : float
@@ -189,6 +202,7 @@ class PerChargerSACPolicy(SACPolicy):
         energy_hours: float,
         departure_hours: float,
         action_mapping: str,
+        with_bess: bool = False,
         width: int = 32,
         gain: float = 6.0,
         bound: float = 2.5,
@@ -197,6 +211,7 @@ class PerChargerSACPolicy(SACPolicy):
         **kwargs: Any,
     ) -> None:
         self.horizons = {"energy_hours": energy_hours, "departure_hours": departure_hours}
+        self.with_bess = with_bess
         self.action_mapping, self.critic_gain = action_mapping, critic_gain
         self.width, self.gain, self.bound, self.start_log_std = width, gain, bound, log_std_init
         super().__init__(*args, **kwargs)
@@ -204,7 +219,7 @@ class PerChargerSACPolicy(SACPolicy):
     def make_actor(self, features_extractor: nn.Module | None = None) -> PerChargerSACActor:  # type: ignore[override]
         """Return the actor; there is no separate feature extractor."""
         del features_extractor
-        rows = _rows(self.observation_space, self.action_space, self.horizons)
+        rows = _rows(self.observation_space, self.action_space, self.horizons, with_bess=self.with_bess)
         actor = PerChargerSACActor(
             rows,
             self.width,
@@ -219,7 +234,7 @@ class PerChargerSACPolicy(SACPolicy):
     def make_critic(self, features_extractor: nn.Module | None = None) -> PerChargerSACCritic:  # type: ignore[override]
         """Return the critics."""
         del features_extractor
-        rows = _rows(self.observation_space, self.action_space, self.horizons)
+        rows = _rows(self.observation_space, self.action_space, self.horizons, with_bess=self.with_bess)
         critic = PerChargerSACCritic(
             rows,
             self.width,

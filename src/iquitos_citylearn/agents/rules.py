@@ -131,7 +131,8 @@ class CarReader:
         self.rating_kw = equipment.max_charging_power_kw
         self._horizons = setting.horizons
         self._reference_kw = setting.tables.reference_power_kw
-        self._first = n_site_features(setting.tables.pv_forecast_kwh.shape[2])
+        tables = setting.tables
+        self._first = n_site_features(tables.pv_forecast_kwh.shape[2], tables.n_peak_entries)
         longest = (equipment.ev_capacity_kwh / (equipment.charger_efficiency * self.rating_kw)).max()
         if longest > self._horizons.energy_hours:
             raise ValueError(

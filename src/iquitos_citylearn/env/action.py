@@ -11,8 +11,13 @@ three_segment  u <= 0.6: a = f u / 0.6; 0.6 < u <= 0.8: a = f; u > 0.8: a = f + 
 =============  ==========================================================================================
 
 Agents act on [-1, 1] (what Stable-Baselines3's Gaussian policies expect); u = (action + 1) / 2. A charger without
-a car gets 0. `three_segment` gives a third of the range to "what the car needs" and keeps waiting (u = 0) and
+a car gets 0. `three_segment` gives a fifth of the range to "what the car needs" and keeps waiting (u = 0) and
 overcharging (u = 1: full power until full) the agent's choice: it is a help to the learner, and named as such.
+
+With the battery under the agent there is one more entry v in [-1, 1], the last. The battery gets the share
+clip(greedy + 2 v |v|, -1, 1) of its power, charging positive, where greedy is what automatic dispatch would do in this
+hour: 0 leaves the battery to the rule, small entries are small corrections of it, and every share is within reach.
+That too is a help to the learner. Whoever gives no such entry leaves the battery to the rule.
 """
 
 import numpy as np
@@ -20,7 +25,7 @@ from numpy.typing import NDArray
 
 from iquitos_citylearn.env.kernels import kernel
 from iquitos_citylearn.env.observation import full_power_hours
-from iquitos_citylearn.env.physics import Equipment, Years
+from iquitos_citylearn.env.physics import Equipment, Years, charging_kwh
 from iquitos_citylearn.site.model import FloatArray, IntArray
 
 MAPPINGS = {"raw": 0, "need_limited": 1, "three_segment": 2}
@@ -46,12 +51,30 @@ def mapping_code(name: str) -> int:
     return MAPPINGS[name]
 
 
-def check_agent_actions(actions: NDArray[np.float32] | FloatArray, n_chargers: int, steps: IntArray) -> None:
+def complete_actions(actions: NDArray[np.float32] | FloatArray, n_chargers: int, n_actions: int) -> FloatArray:
+    """Return actions in float64, with the battery left to the rule where only the chargers' entries are given.
+
+    Parameters
+    ----------
+    actions : ndarray, shape (n_envs, n_chargers) or (n_envs, n_actions)
+        A policy's actions.
+    """
+    n_missing = n_actions - n_chargers if actions.shape[1:] == (n_chargers,) else 0
+    return np.pad(np.asarray(actions, dtype=np.float64), ((0, 0), (0, n_missing)))
+
+
+def bess_entry(share: FloatArray, greedy_share: FloatArray) -> FloatArray:
+    """Return the entry v that makes `share` of the battery's power of what the rule would do, both in [-1, 1]."""
+    correction = share - greedy_share
+    return np.asarray(np.sign(correction) * np.sqrt(np.abs(correction) / 2.0), dtype=np.float64)
+
+
+def check_agent_actions(actions: NDArray[np.float32] | FloatArray, n_actions: int, steps: IntArray) -> None:
     """Refuse actions that the compiled step would read past their end or take for waiting.
 
     Parameters
     ----------
-    actions : ndarray, shape (n_envs, n_chargers)
+    actions : ndarray, shape (n_envs, n_actions)
         Agents' actions.
     steps : ndarray of int64, shape (n_envs,)
         The step that each environment is at.
@@ -63,8 +86,8 @@ def check_agent_actions(actions: NDArray[np.float32] | FloatArray, n_chargers: i
     FloatingPointError
         If an action is NaN or infinite; names the step.
     """
-    if actions.shape != (len(steps), n_chargers):
-        raise ValueError(f"action has shape {actions.shape}; it must be {(len(steps), n_chargers)}")
+    if actions.shape != (len(steps), n_actions):
+        raise ValueError(f"action has shape {actions.shape}; it must be {(len(steps), n_actions)}")
     finite = np.isfinite(actions).all(axis=1)
     if not finite.all():
         raise FloatingPointError(f"action is not finite at step {steps[np.argmin(finite)]}")
@@ -103,7 +126,7 @@ def write_charger_actions(
         Where they go, each in [0, 1].
     ev_soc : ndarray, shape (n_chargers,)
         SOC of the connected cars.
-    action : ndarray, shape (n_chargers,)
+    action : ndarray, shape (n_actions,)
         The agent's action, each in [-1, 1]; clipped to it.
     """
     out[:] = 0.0
@@ -115,3 +138,29 @@ def write_charger_actions(
             gap, equipment.ev_capacity_kwh[c], equipment.charger_efficiency[c], equipment.max_charging_power_kw[c]
         )
         out[c] = min(1.0, charger_share(mapping, u, min(1.0, hours)))
+
+
+@kernel()
+def bess_share(
+    equipment: Equipment,
+    years: Years,
+    y: int,
+    t: int,
+    ev_soc: FloatArray,
+    charger_action: FloatArray,
+    action: float,
+) -> float:
+    """Return the battery's share of its power, in [-1, 1], for the agent's last entry at step t of year y.
+
+    Parameters
+    ----------
+    ev_soc, charger_action : ndarray, shape (n_chargers,)
+        SOC of the connected cars, and the chargers' actions as CityLearn takes them: the rule follows what they use.
+    action : float
+        The agent's last entry; clipped to [-1, 1].
+    """
+    v = min(1.0, max(-1.0, action))
+    consumption = charging_kwh(equipment, years, y, t, ev_soc, charger_action)
+    deficit_kwh = years.load_kwh[y, t] - years.pv_kwh[y, t] + consumption
+    greedy: float = min(1.0, max(-1.0, -deficit_kwh / equipment.bess[0].nominal_power_kw))
+    return min(1.0, max(-1.0, greedy + 2.0 * v * abs(v)))

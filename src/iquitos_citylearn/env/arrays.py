@@ -99,6 +99,8 @@ class State(NamedTuple):
         Last step's net consumption and battery energy, site side, import and charging positive [kWh].
     charger_kwh : ndarray, shape (E, n_chargers)
         Last step's consumption of the chargers, site side [kWh].
+    peak_kw : ndarray, shape (E,)
+        Highest import of the month before the next step [kW], kept where a demand charge or the agent needs it.
     """
 
     year: NDArray[np.int64]
@@ -110,6 +112,7 @@ class State(NamedTuple):
     net_kwh: FloatArray
     bess_kwh: FloatArray
     charger_kwh: FloatArray
+    peak_kw: FloatArray
 
 
 def make_equipment(site: Site) -> Equipment:
@@ -287,4 +290,5 @@ def make_state(n_envs: int, n_chargers: int) -> State:
         net_kwh=np.zeros(n_envs),
         bess_kwh=np.zeros(n_envs),
         charger_kwh=np.zeros((n_envs, n_chargers)),
+        peak_kw=np.zeros(n_envs),
     )

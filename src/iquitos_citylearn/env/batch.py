@@ -11,12 +11,13 @@ from numba import types
 from numba.experimental import structref
 from numpy.typing import NDArray
 
-from iquitos_citylearn.env.action import write_charger_actions
+from iquitos_citylearn.env.action import bess_share, write_charger_actions
 from iquitos_citylearn.env.kernels import kernel
-from iquitos_citylearn.env.observation import write_observation
-from iquitos_citylearn.env.physics import State, advance_env, apply_actions_env, reset_env
+from iquitos_citylearn.env.observation import N_CHARGER_FEATURES, write_observation
+from iquitos_citylearn.env.physics import State, advance_env, apply_actions_env, dispatches_bess, reset_env
 from iquitos_citylearn.env.reward import N_TERMS, write_reward_terms
 from iquitos_citylearn.env.setting import Setting, make_spaces
+from iquitos_citylearn.env.settlement import next_peak_kw, settle, write_month_peak
 from iquitos_citylearn.site.model import FloatArray
 
 
@@ -31,10 +32,12 @@ class Outputs(NamedTuple):
         Rewards of the step.
     terms : ndarray, shape (E, 5)
         Their weighted terms.
-    charger_reward : ndarray, shape (E, n_chargers)
-        Each charger's part of the reward.
+    charger_reward : ndarray, shape (E, n_actions)
+        Each charger's part of the reward, then the battery's where the agent dispatches it.
     charger_action : ndarray, shape (E, n_chargers)
         The actions as CityLearn takes them.
+    bess_action : ndarray, shape (E,)
+        The same of the stationary battery; 0 where no agent dispatches it.
     ev_soc_before, ev_soc_after : ndarray, shape (E, n_chargers)
         SOC of the connected cars before and after the action, 0 where none.
     bess_soc_after : ndarray, shape (E,)
@@ -46,6 +49,7 @@ class Outputs(NamedTuple):
     terms: FloatArray
     charger_reward: FloatArray
     charger_action: FloatArray
+    bess_action: FloatArray
     ev_soc_before: FloatArray
     ev_soc_after: FloatArray
     bess_soc_after: FloatArray
@@ -75,13 +79,14 @@ structref.define_proxy(Held, _HeldType, ["setting", "state", "outputs"])  # type
 def make_outputs(setting: Setting, n_envs: int) -> Outputs:
     """Return outputs to be filled."""
     observation_space, action_space = make_spaces(setting)
-    per_charger = (n_envs, action_space.shape[0])
+    per_charger = (n_envs, setting.years.session_of.shape[2])
     return Outputs(
         observation=np.zeros((n_envs, observation_space.shape[0]), dtype=np.float32),
         reward=np.zeros(n_envs),
         terms=np.zeros((n_envs, N_TERMS)),
-        charger_reward=np.zeros(per_charger),
+        charger_reward=np.zeros((n_envs, action_space.shape[0])),
         charger_action=np.zeros(per_charger),
+        bess_action=np.zeros(n_envs),
         ev_soc_before=np.zeros(per_charger),
         ev_soc_after=np.zeros(per_charger),
         bess_soc_after=np.zeros(n_envs),
@@ -92,6 +97,7 @@ def make_outputs(setting: Setting, n_envs: int) -> Outputs:
 def reset_and_observe(setting: Setting, state: State, outputs: Outputs, e: int, year: int) -> None:
     """Put environment e at the start of a year and write what it sees."""
     reset_env(setting.equipment, setting.years, state, e, year)
+    state.peak_kw[e] = 0.0
     _observe(setting, state, outputs, e)
 
 
@@ -109,18 +115,24 @@ def step_batch(held: Held, actions: NDArray[np.float32] | FloatArray) -> None:
     ----------
     held : Held
         From `hold`.
-    actions : ndarray, shape (n_envs, n_chargers)
+    actions : ndarray, shape (n_envs, n_actions)
         Agents' actions in [-1, 1].
     """
     setting, state, outputs = held.setting, held.state, held.outputs
-    equipment, years = setting.equipment, setting.years
+    equipment, years, tables = setting.equipment, setting.years, setting.tables
+    dispatched = dispatches_bess(equipment)
     for e in range(actions.shape[0]):
         y, t = state.year[e], state.time_step[e]
         bess_soc = state.bess_soc[e]
         before, after, charger_action = outputs.ev_soc_before[e], outputs.ev_soc_after[e], outputs.charger_action[e]
         before[:] = state.ev_soc[e]
         write_charger_actions(charger_action, equipment, years, setting.mapping, y, t, before, actions[e])
-        apply_actions_env(equipment, years, state, e, charger_action, 0.0)
+        bess_action = 0.0
+        if dispatched:
+            last = actions[e, charger_action.shape[0]]
+            bess_action = bess_share(equipment, years, y, t, before, charger_action, last)
+        outputs.bess_action[e] = bess_action
+        apply_actions_env(equipment, years, state, e, charger_action, bess_action)
         after[:] = state.ev_soc[e]
         outputs.bess_soc_after[e] = state.bess_soc[e]
         outputs.reward[e] = write_reward_terms(
@@ -128,7 +140,7 @@ def step_batch(held: Held, actions: NDArray[np.float32] | FloatArray) -> None:
             outputs.charger_reward[e],
             equipment,
             years,
-            setting.tables,
+            tables,
             setting.weighting,
             y,
             t,
@@ -137,6 +149,24 @@ def step_batch(held: Held, actions: NDArray[np.float32] | FloatArray) -> None:
             before,
             after,
         )
+        if tables.n_peak_entries > 0:
+            outputs.reward[e] = settle(
+                outputs.terms[e],
+                outputs.charger_reward[e],
+                equipment,
+                years,
+                tables,
+                setting.weighting,
+                y,
+                t,
+                state.net_kwh[e],
+                bess_soc,
+                state.bess_soc[e] - bess_soc,
+                state.peak_kw[e],
+                before,
+                after,
+            )
+            state.peak_kw[e] = next_peak_kw(tables, y, t, state.peak_kw[e], state.net_kwh[e])
         advance_env(equipment, years, state, e)
         _observe(setting, state, outputs, e)
 
@@ -154,3 +184,6 @@ def _observe(setting: Setting, state: State, outputs: Outputs, e: int) -> None:
         state.ev_soc[e],
         state.bess_soc[e],
     )
+    if setting.tables.n_peak_entries > 0:
+        first = outputs.observation.shape[1] - N_CHARGER_FEATURES * state.ev_soc.shape[1]
+        write_month_peak(outputs.observation[e], setting.tables, first, state.time_step[e], state.peak_kw[e])

@@ -7,10 +7,12 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from iquitos_citylearn.env.action import check_agent_actions, write_charger_actions
-from iquitos_citylearn.env.observation import write_observation
+from iquitos_citylearn.env.action import bess_share, check_agent_actions, write_charger_actions
+from iquitos_citylearn.env.observation import N_CHARGER_FEATURES, write_observation
+from iquitos_citylearn.env.physics import dispatches_bess
 from iquitos_citylearn.env.reward import N_TERMS, TERMS, write_reward_terms
 from iquitos_citylearn.env.setting import Setting, make_spaces
+from iquitos_citylearn.env.settlement import next_peak_kw, settle, write_month_peak
 from iquitos_citylearn.env.simulator import Simulator, StepResult
 
 
@@ -26,8 +28,8 @@ class ChargingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     Notes
     -----
-    The year ends by truncation: its end is no event of the site. `info` holds the reward terms, the charger actions
-    as CityLearn takes them, and the fields of the simulator's `StepResult`.
+    The year ends by truncation: its end is no event of the site. `info` holds the reward terms, the actions of chargers
+    and battery as CityLearn takes them, and the fields of the simulator's `StepResult`.
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own declaration
@@ -38,7 +40,8 @@ class ChargingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self.observation_space, self.action_space = make_spaces(setting)  # type: ignore[assignment]  # Boxes of float32
         self._n_observations = int(np.prod(self.observation_space.shape or ()))
         self._charger_action = np.zeros(simulator.site.n_chargers)
-        self._charger_reward = np.zeros(simulator.site.n_chargers)
+        self._charger_reward = np.zeros(self.action_space.shape or ())
+        self._peak_kw = 0.0
         self._terms = np.zeros(N_TERMS)
 
     def reset(
@@ -47,6 +50,7 @@ class ChargingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         """Start the year again; the year itself holds no randomness."""
         super().reset(seed=seed, options=options)
         self.simulator.reset()
+        self._peak_kw = 0.0
         return self._observation(), {}
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
@@ -63,25 +67,48 @@ class ChargingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         t = simulator.time_step
         if t >= simulator.site.n_steps:
             raise RuntimeError(f"the year is over at step {t}: reset first")
-        check_agent_actions(np.asarray(action)[None], simulator.site.n_chargers, np.array([t]))
+        check_agent_actions(np.asarray(action)[None], len(self._charger_reward), np.array([t]))
         ev_soc, bess_soc = simulator.ev_soc.copy(), simulator.bess_soc
         write_charger_actions(
             self._charger_action, setting.equipment, setting.years, setting.mapping, 0, t, ev_soc, action
         )
-        result = simulator.step(self._charger_action)
+        bess_action = self._bess_action(t, ev_soc, action)
+        result = simulator.step(self._charger_action, bess_action)
         reward = self._reward(t, result, ev_soc, bess_soc)
         truncated = simulator.time_step >= simulator.site.n_steps
         info = {
             "terms": dict(zip(TERMS, self._terms.tolist(), strict=True)),
             "charger_action": self._charger_action.copy(),
+            "bess_action": bess_action,
             "result": asdict(result),
         }
         return self._observation(), reward, False, truncated, info
 
-    def _reward(self, t: int, result: StepResult, ev_soc: NDArray[np.float64], bess_soc: float) -> float:
+    def _bess_action(self, t: int, ev_soc: NDArray[np.float64], action: NDArray[np.float32]) -> float:
         setting = self.setting
-        return float(
-            write_reward_terms(
+        if not dispatches_bess(setting.equipment):
+            return 0.0
+        last, charger_action = float(action[-1]), self._charger_action
+        return float(bess_share(setting.equipment, setting.years, 0, t, ev_soc, charger_action, last))
+
+    def _reward(self, t: int, result: StepResult, ev_soc: NDArray[np.float64], bess_soc: float) -> float:
+        setting, bess_soc_change = self.setting, result.bess_soc - bess_soc
+        reward = write_reward_terms(
+            self._terms,
+            self._charger_reward,
+            setting.equipment,
+            setting.years,
+            setting.tables,
+            setting.weighting,
+            0,
+            t,
+            result.net_kwh,
+            bess_soc_change,
+            ev_soc,
+            result.ev_soc,
+        )
+        if setting.tables.n_peak_entries > 0:
+            reward = settle(
                 self._terms,
                 self._charger_reward,
                 setting.equipment,
@@ -91,11 +118,14 @@ class ChargingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
                 0,
                 t,
                 result.net_kwh,
-                result.bess_soc - bess_soc,
+                bess_soc,
+                bess_soc_change,
+                self._peak_kw,
                 ev_soc,
                 result.ev_soc,
             )
-        )
+            self._peak_kw = float(next_peak_kw(setting.tables, 0, t, self._peak_kw, result.net_kwh))
+        return float(reward)
 
     def _observation(self) -> NDArray[np.float32]:
         out = np.empty(self._n_observations, dtype=np.float32)
@@ -111,4 +141,7 @@ class ChargingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             simulator.ev_soc,
             simulator.bess_soc,
         )
+        if setting.tables.n_peak_entries > 0:
+            first = self._n_observations - N_CHARGER_FEATURES * simulator.site.n_chargers
+            write_month_peak(out, setting.tables, first, simulator.time_step, self._peak_kw)
         return out

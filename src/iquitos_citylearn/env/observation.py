@@ -14,6 +14,8 @@ bess_soc                  state of charge of the stationary battery (0 without o
 occupancy                 share of chargers with a car                                           0 .. 1
 fleet_power_needed        power the cars could still use up to their need, over all ratings      0 .. 1
 pv_forecast_1 .. H        forecast of the PV energy of hour t, t+1, ..., over the reference      0 .. 1
+month_peak                highest import of the month so far, over the reference power; only     0 .. 1
+                          with a demand charge or the battery under the agent
 ========================  =====================================================================  ==========
 
 ========================  =====================================================================  ==========
@@ -68,20 +70,22 @@ def make_horizons(params: EnvironmentParams) -> Horizons:
     return Horizons(float(params.energy_horizon_hours), float(params.departure_horizon_hours))
 
 
-def n_site_features(forecast_hours: int) -> int:
-    """Return the number of entries before the chargers' own."""
-    return len(SITE_FEATURES_BEFORE_FORECAST) + forecast_hours
+def n_site_features(forecast_hours: int, n_peak_entries: int = 0) -> int:
+    """Return the number of entries before the chargers' own (`n_peak_entries`: 1 with `month_peak`)."""
+    return len(SITE_FEATURES_BEFORE_FORECAST) + forecast_hours + n_peak_entries
 
 
-def observation_names(forecast_hours: int, charger_names: list[str]) -> list[str]:
+def observation_names(forecast_hours: int, charger_names: list[str], n_peak_entries: int = 0) -> list[str]:
     """Return the name of every entry, in order."""
     site = [*SITE_FEATURES_BEFORE_FORECAST, *(f"pv_forecast_{hour + 1}" for hour in range(forecast_hours))]
+    site += ["month_peak"] * n_peak_entries
     return site + [f"{charger}_{feature}" for charger in charger_names for feature in CHARGER_FEATURES]
 
 
-def observation_low(forecast_hours: int, n_chargers: int) -> NDArray[np.float32]:
+def observation_low(forecast_hours: int, n_chargers: int, n_peak_entries: int = 0) -> NDArray[np.float32]:
     """Return the lower bound of every entry, float32, shape (n_observations,)."""
-    low = np.zeros(n_site_features(forecast_hours) + N_CHARGER_FEATURES * n_chargers, dtype=np.float32)
+    n_entries = n_site_features(forecast_hours, n_peak_entries) + N_CHARGER_FEATURES * n_chargers
+    low = np.zeros(n_entries, dtype=np.float32)
     low[:3] = -1.0
     return low
 
@@ -106,7 +110,7 @@ def write_observation(
     ev_soc: FloatArray,
     bess_soc: float,
 ) -> None:
-    """Write the observation before the action of step t of year y.
+    """Write the observation before the action of step t of year y, but for `month_peak` (`env/settlement.py`).
 
     Parameters
     ----------
@@ -119,7 +123,7 @@ def write_observation(
     """
     n_steps = years.load_kwh.shape[1]
     n_hours_ahead = tables.pv_forecast_kwh.shape[2]
-    first = len(SITE_FEATURES_BEFORE_FORECAST) + n_hours_ahead
+    first = len(SITE_FEATURES_BEFORE_FORECAST) + n_hours_ahead + tables.n_peak_entries
     before = max(t - 1, 0)
     metered = 1.0 if t > 0 else 0.0
     out[:] = 0.0

@@ -19,6 +19,8 @@ __all__ = [
     "Years",
     "advance_env",
     "apply_actions_env",
+    "charging_kwh",
+    "dispatches_bess",
     "make_equipment",
     "make_state",
     "make_years",
@@ -172,3 +174,29 @@ def step_env(
     """Perform the step of environment e and move on to the next (`apply_actions_env`, `advance_env`)."""
     apply_actions_env(equipment, years, state, e, charger_action, bess_action)
     advance_env(equipment, years, state, e)
+
+
+@compiled
+def dispatches_bess(equipment: Equipment) -> bool:
+    """Return whether an agent dispatches the stationary battery, by one more action."""
+    return equipment.bess_present and not equipment.bess_automatic
+
+
+@compiled
+def charging_kwh(
+    equipment: Equipment, years: Years, year: int, step: int, ev_soc: FloatArray, charger_action: FloatArray
+) -> float:
+    """Return what the chargers will consume in a step of a year, by the cars' SOC before it [kWh].
+
+    As in `apply_actions_env`, but nothing changes; fade of the cars' batteries is not considered.
+    """
+    efficiency, rating_kw = equipment.charger_efficiency, equipment.max_charging_power_kw
+    total = 0.0
+    for c in range(ev_soc.shape[0]):
+        if years.session_of[year, step, c] < 0:
+            continue
+        request = _requested_kwh(charger_action[c], rating_kw[c], equipment.min_charging_power_kw[c], efficiency[c])
+        if request > 0.0:
+            _, _, balance = charge_battery(equipment.ev[c], ev_soc[c], equipment.ev_capacity_kwh[c], request)
+            total += to_single(balance / efficiency[c])
+    return total

@@ -8,7 +8,7 @@ from gymnasium import spaces
 
 from iquitos_citylearn.env.action import mapping_code
 from iquitos_citylearn.env.observation import Horizons, make_horizons, observation_low
-from iquitos_citylearn.env.physics import Equipment, Years, make_equipment, make_years
+from iquitos_citylearn.env.physics import Equipment, Years, dispatches_bess, make_equipment, make_years
 from iquitos_citylearn.env.reward import RewardWeighting, make_weighting
 from iquitos_citylearn.env.tables import Tables, make_tables
 from iquitos_citylearn.params import EnvironmentParams, RewardParams
@@ -70,7 +70,9 @@ def single_year(setting: Setting, year: int) -> Setting:
 
 
 def make_spaces(setting: Setting) -> tuple[spaces.Box, spaces.Box]:
-    """Return the observation and the action space (one entry per charger, in [-1, 1])."""
+    """Return the observation and the action space: an entry in [-1, 1] per charger, then the battery's if any."""
     n_chargers = setting.years.session_of.shape[2]
-    low = observation_low(setting.tables.pv_forecast_kwh.shape[2], n_chargers)
-    return spaces.Box(low, np.ones_like(low), dtype=np.float32), spaces.Box(-1.0, 1.0, (n_chargers,), np.float32)
+    n_actions = n_chargers + int(dispatches_bess(setting.equipment))
+    tables = setting.tables
+    low = observation_low(tables.pv_forecast_kwh.shape[2], n_chargers, tables.n_peak_entries)
+    return spaces.Box(low, np.ones_like(low), dtype=np.float32), spaces.Box(-1.0, 1.0, (n_actions,), np.float32)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from iquitos_citylearn.env.arrays import without_import_limit
+from iquitos_citylearn.env.demand import month_starts, peak_rises_kw
 from iquitos_citylearn.env.kernels import kernel
 from iquitos_citylearn.env.physics import (
     Equipment,
@@ -13,6 +14,7 @@ from iquitos_citylearn.env.physics import (
     Years,
     advance_env,
     apply_actions_env,
+    dispatches_bess,
     make_state,
     reset_env,
 )
@@ -35,12 +37,22 @@ class Tables(NamedTuple):
         Grid exchange of the same year when no car charges [kWh].
     shadow_bess_soc_change : ndarray, shape (Y, T)
         SOC of the stationary battery then, after each step minus before it.
+    shadow_peak_rise_kw : ndarray, shape (Y, T)
+        By how much each step lifts the highest import of its month then [kW].
+    month_start : ndarray, shape (Y, T)
+        1 in the steps that start a month, else 0.
     target_soc : ndarray, shape (Y, S)
         min(required SOC, what charging at full power from arrival reaches), whatever the grid connection carries.
     price_scale, carbon_scale : ndarray, shape (Y,)
         1 / highest absolute value of the year (0 where that is 0).
     price_per_mean, carbon_per_mean : ndarray, shape (Y,)
         1 / mean absolute value of the year (0 where that is 0).
+    demand_per_mean_price : ndarray, shape (Y,)
+        Demand charge over the mean absolute tariff [kWh/kW].
+    demand_charge_usd_per_kw : float
+        Charge on the highest import of a month.
+    n_peak_entries : int
+        1 where the observation has that import: with a demand charge, or the battery under the agent; else 0.
     reference_power_kw, total_charger_rating_kw : float
         Scales of the observation [kW].
     bess_capacity_kwh, bess_discharge_efficiency : float
@@ -54,11 +66,16 @@ class Tables(NamedTuple):
     shadow_import_kwh: FloatArray
     shadow_export_kwh: FloatArray
     shadow_bess_soc_change: FloatArray
+    shadow_peak_rise_kw: FloatArray
+    month_start: FloatArray
     target_soc: FloatArray
     price_scale: FloatArray
     carbon_scale: FloatArray
     price_per_mean: FloatArray
     carbon_per_mean: FloatArray
+    demand_per_mean_price: FloatArray
+    demand_charge_usd_per_kw: float
+    n_peak_entries: int
     reference_power_kw: float
     total_charger_rating_kw: float
     bess_capacity_kwh: float
@@ -84,15 +101,25 @@ def make_tables(
         Forecast error and evening-peak hours.
     forecast_keys : sequence of int, length Y
         One number per year; with `params.forecast_seed` it decides the year's forecast errors.
+
+    Raises
+    ------
+    ValueError
+        When the years differ in their demand charge.
     """
     hour = np.stack([site.hour - 1 for site in sites])
-    shadow = [_constant_year(equipment, years, y, 0.0) for y in range(len(sites))]
+    by_rule = equipment._replace(bess_automatic=True)
+    shadow = [_constant_year(by_rule, years, y, 0.0) for y in range(len(sites))]
     full = [_constant_year(without_import_limit(equipment), years, y, 1.0) for y in range(len(sites))]
     forecasts = [
         forecast_pv(site.pv_kwh, params, np.random.default_rng([params.forecast_seed, key]))
         for site, key in zip(sites, forecast_keys, strict=True)
     ]
     shadow_net = np.stack([net for net, _, _ in shadow])
+    shadow_import = np.maximum(shadow_net, 0.0)
+    month_start = np.stack([month_starts(site.month) for site in sites])
+    charge = _only_demand_charge(sites)
+    price_per_mean = _inverse(np.abs(years.price_usd_per_kwh).mean(axis=1))
     bess = sites[0].bess
     rating = float(sum(charger.max_charging_power_kw for charger in sites[0].chargers))
     return Tables(
@@ -100,14 +127,19 @@ def make_tables(
         hour_cos=np.cos(2 * np.pi * hour / HOURS_PER_DAY),
         evening=np.isin(hour, params.evening_peak_hours).astype(np.float64),
         pv_forecast_kwh=np.stack(forecasts),
-        shadow_import_kwh=np.maximum(shadow_net, 0.0),
+        shadow_import_kwh=shadow_import,
         shadow_export_kwh=np.maximum(-shadow_net, 0.0),
         shadow_bess_soc_change=np.stack([change for _, change, _ in shadow]),
+        shadow_peak_rise_kw=np.stack(list(map(peak_rises_kw, shadow_import, month_start))),
+        month_start=month_start,
         target_soc=np.minimum(years.session_required_soc, np.stack([departure for _, _, departure in full])),
         price_scale=_inverse(np.abs(years.price_usd_per_kwh).max(axis=1)),
         carbon_scale=_inverse(years.carbon_kg_per_kwh.max(axis=1)),
-        price_per_mean=_inverse(np.abs(years.price_usd_per_kwh).mean(axis=1)),
+        price_per_mean=price_per_mean,
         carbon_per_mean=_inverse(years.carbon_kg_per_kwh.mean(axis=1)),
+        demand_per_mean_price=charge * price_per_mean,
+        demand_charge_usd_per_kw=charge,
+        n_peak_entries=int(charge > 0.0 or dispatches_bess(equipment)),
         reference_power_kw=max(float(sites[0].pv_rated_power_kwp), rating),
         total_charger_rating_kw=rating,
         bess_capacity_kwh=float(bess.energy_capacity_kwh) if bess else 0.0,
@@ -172,6 +204,13 @@ def _run_constant(
         bess_soc_change[t] = state.bess_soc[0] - bess_soc_before
         advance_env(equipment, years, state, 0)
     return net, bess_soc_change, departure_soc
+
+
+def _only_demand_charge(sites: Sequence[Site]) -> float:
+    charges = {site.demand_charge_usd_per_kw_month for site in sites}
+    if len(charges) > 1:
+        raise ValueError(f"the years differ in demand_charge_usd_per_kw_month: {sorted(charges)}")
+    return float(charges.pop())
 
 
 def _inverse(values: FloatArray) -> FloatArray:

@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 
 from iquitos_citylearn.env.action import check_agent_actions
 from iquitos_citylearn.env.batch import hold, make_outputs, reset_and_observe, step_batch
-from iquitos_citylearn.env.physics import make_state
+from iquitos_citylearn.env.physics import dispatches_bess, make_state
 from iquitos_citylearn.env.setting import Setting, make_spaces
 
 
@@ -27,7 +27,7 @@ class ChargingVecEnv(VecEnv):
     seed : int
         Decides which year each episode is.
     reward_per_charger : bool
-        Return each charger's part of the reward, shape (n_envs, n_chargers), for learners that take it
+        Return each action's part of the reward, shape (n_envs, n_actions), for learners that take it
         (`agents.per_charger`); else the reward, shape (n_envs,). No car is connected when a year ends, so no charger
         has a value to bootstrap from, and the end is not marked as a truncation.
     """
@@ -37,6 +37,7 @@ class ChargingVecEnv(VecEnv):
     def __init__(self, setting: Setting, n_envs: int, seed: int, *, reward_per_charger: bool = False) -> None:
         self.reward_per_charger = reward_per_charger
         self.setting = setting
+        self.with_bess = dispatches_bess(setting.equipment)
         observation_space, action_space = make_spaces(setting)
         super().__init__(n_envs, observation_space, action_space)
         n_chargers = setting.years.session_of.shape[2]
@@ -44,7 +45,7 @@ class ChargingVecEnv(VecEnv):
         self.state = make_state(n_envs, n_chargers)
         self.outputs = make_outputs(setting, n_envs)
         self._held = hold(setting, self.state, self.outputs)
-        self._actions = np.zeros((n_envs, n_chargers))
+        self._actions = np.zeros((n_envs, *(action_space.shape)))
 
     def reset(self) -> VecEnvObs:
         """Start a newly drawn year in every environment."""

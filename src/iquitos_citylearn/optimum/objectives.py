@@ -4,7 +4,8 @@
 objective    figure                              linear because
 ===========  ==================================  =========================================================
 co2          imported kWh x carbon intensity     no intensity is negative
-cost         imported kWh x tariff               no tariff is negative (a negative one is refused)
+cost         imported kWh x tariff, and the      no tariff is negative (a negative one is refused); the demand
+             demand charge on months' peaks      charge is a maximum
 peak_import  highest import of an hour           it is a maximum; among its plans, one of least CO2
 reward       - total reward                      its terms are linear in import, export and battery energy;
                                                  unmet energy is none (or the least under an import limit), and
@@ -20,6 +21,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from iquitos_citylearn.env.demand import demand_cost_usd
+from iquitos_citylearn.env.physics import dispatches_bess
 from iquitos_citylearn.env.reward import TERMS
 from iquitos_citylearn.env.setting import Setting
 from iquitos_citylearn.optimum.program import Prices
@@ -50,10 +53,10 @@ def _import_kwh(rollout: Rollout) -> FloatArray:
     return np.maximum(rollout.net_kwh, 0.0)
 
 
-def _import_prices(prices: FloatArray, name: str) -> Prices:
+def _import_prices(prices: FloatArray, name: str, month_peak: float = 0.0) -> Prices:
     _refuse_negative(prices, name)
     nothing = np.zeros_like(prices)
-    return Prices(grid_import=prices, grid_export=nothing, stored=nothing)
+    return Prices(grid_import=prices, grid_export=nothing, stored=nothing, month_peak=month_peak)
 
 
 def _peak_prices(setting: Setting) -> Prices:
@@ -86,13 +89,31 @@ def _reward_prices(setting: Setting) -> Prices:
     shadow_stored_kwh = tables.bess_capacity_kwh * tables.shadow_bess_soc_change[0]
     kept = weight["solar_self_consumption"]
     constant = draw @ (eta * shadow_stored_kwh - tables.shadow_import_kwh[0]) - kept * tables.shadow_export_kwh[0].sum()
+    worth = draw
+    if dispatches_bess(setting.equipment):
+        worth = np.full_like(draw, weight["co2"] + weight["cost"])
+        constant += (worth - draw) @ (eta * shadow_stored_kwh)
+    month_peak = weight["cost"] * float(tables.demand_per_mean_price[0])
+    constant -= month_peak * tables.shadow_peak_rise_kw[0].sum()
     return Prices(
         grid_import=draw,
         grid_export=np.full_like(draw, kept),
-        stored=eta * draw,
+        stored=eta * worth,
+        month_peak=month_peak,
         unmet=weight["ev_satisfaction"] * weighting.unmet_scale * float(roots[0]),
         constant=float(constant),
     )
+
+
+def _cost_prices(setting: Setting) -> Prices:
+    charge = setting.tables.demand_charge_usd_per_kw
+    return _import_prices(setting.years.price_usd_per_kwh[0], "price_usd_per_kwh", charge)
+
+
+def _cost_usd(rollout: Rollout, setting: Setting) -> float:
+    tables, import_kwh = setting.tables, _import_kwh(rollout)
+    demand = demand_cost_usd(import_kwh, tables.month_start[0], tables.demand_charge_usd_per_kw)
+    return float(import_kwh @ setting.years.price_usd_per_kwh[0]) + float(demand.sum())
 
 
 def _refuse_negative(prices: FloatArray, name: str) -> None:
@@ -107,11 +128,7 @@ OBJECTIVES: Mapping[str, Objective] = {
         lambda setting: _import_prices(setting.years.carbon_kg_per_kwh[0], "carbon_kg_per_kwh"),
         lambda rollout, setting: float(_import_kwh(rollout) @ setting.years.carbon_kg_per_kwh[0]),
     ),
-    "cost": Objective(
-        "USD",
-        lambda setting: _import_prices(setting.years.price_usd_per_kwh[0], "price_usd_per_kwh"),
-        lambda rollout, setting: float(_import_kwh(rollout) @ setting.years.price_usd_per_kwh[0]),
-    ),
+    "cost": Objective("USD", _cost_prices, _cost_usd),
     "peak_import": Objective("kW", _peak_prices, lambda rollout, _: float(_import_kwh(rollout).max())),
     "reward": Objective("1", _reward_prices, lambda rollout, _: -float(rollout.reward_terms.sum())),
 }

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
-from iquitos_citylearn.env.action import mapping_code
+import numpy as np
+
+from iquitos_citylearn.env.action import bess_entry, mapping_code
+from iquitos_citylearn.env.physics import dispatches_bess
 from iquitos_citylearn.env.setting import Setting
 from iquitos_citylearn.optimum.fleet import charger_plan, earliest_plan, make_fleet
 from iquitos_citylearn.optimum.objectives import objective_named
@@ -114,15 +117,22 @@ class Optimiser:
         return solution
 
     def policy(self, solution: Solution) -> PlanPolicy:
-        """Return the plan of a solution as a policy."""
-        return self._as_policy(charger_plan(self._fleet, solution.slot_kwh, *self._shape))
+        """Return the plan of a solution as a policy, with the battery's where the agent dispatches it."""
+        charger_kwh = charger_plan(self._fleet, solution.slot_kwh, *self._shape)
+        equipment, years = self._setting.equipment, self._setting.years
+        if not dispatches_bess(equipment):
+            return self._as_policy(charger_kwh)
+        power_kw = float(equipment.bess[0]["nominal_power_kw"])
+        deficit_kwh = years.load_kwh[0] - years.pv_kwh[0] + charger_kwh.sum(axis=1)
+        greedy = np.clip(-deficit_kwh / power_kw, -1.0, 1.0)
+        return self._as_policy(charger_kwh, bess_entry(np.clip(solution.bess_kwh / power_kw, -1.0, 1.0), greedy))
 
     def at_once(self) -> PlanPolicy:
-        """Return the plan that charges every car at once, up to its need."""
+        """Return the plan that charges every car at once, up to its need; a battery follows the rule."""
         return self._as_policy(earliest_plan(self._fleet, *self._shape))
 
-    def _as_policy(self, charger_kwh: FloatArray) -> PlanPolicy:
-        return PlanPolicy(charger_kwh, self._setting.equipment.max_charging_power_kw)
+    def _as_policy(self, charger_kwh: FloatArray, bess: FloatArray | None = None) -> PlanPolicy:
+        return PlanPolicy(charger_kwh, self._setting.equipment.max_charging_power_kw, bess)
 
     def _figure(self, objective: str, policy: PlanPolicy) -> float:
         return objective_named(objective).figure(roll_out(policy, self._setting), self._setting)

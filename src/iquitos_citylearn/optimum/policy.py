@@ -23,6 +23,8 @@ class PlanPolicy:
         Energy of each charger in each hour, site side [kWh].
     rating_kw : ndarray, shape (n_chargers,)
         Rating of each charger [kW].
+    bess_entry : ndarray, shape (n_steps,), or None
+        The battery's entry of the action; None leaves it to the rule (`env/action.py`).
 
     Attributes
     ----------
@@ -30,9 +32,11 @@ class PlanPolicy:
         The plan [kWh].
     """
 
-    def __init__(self, charger_kwh: FloatArray, rating_kw: FloatArray) -> None:
+    def __init__(self, charger_kwh: FloatArray, rating_kw: FloatArray, bess_entry: FloatArray | None = None) -> None:
         self.charger_kwh = charger_kwh
         self._action = 2.0 * (charger_kwh / rating_kw) - 1.0
+        if bess_entry is not None:
+            self._action = np.column_stack([self._action, bess_entry])
         self._step = 0
 
     def predict(

@@ -3,12 +3,12 @@
 Over steps t and groups g, with the battery's one-way efficiency r; energies in kWh on the site's side:
 
     minimise    sum_t (import_price_t import_t + export_price_t export_t - stored_price_t (energy_t - energy_{t-1}))
-                + peak_price peak
+                + peak_price peak + month_peak_price sum_m peak_m
     subject to  import_t - export_t = load_t - pv_t + rigid_t + sum_g X_gt + charge_t - discharge_t
                 energy_t = energy_{t-1} + r charge_t - discharge_t / r
                 sum_t X_gt = N_g,  0 <= X_gt <= U_g                        (`optimum/fleet.py`)
                 0 <= charge_t, discharge_t <= P,  E_min <= energy_t <= C
-                import_t <= peak                                           (where a peak is asked for)
+                import_t <= peak, import_t <= peak_m(t)                    (where a peak is asked for)
 
 Exports are the slack of the balance, no variables. There is always a solution: each car's need is what it can get.
 
@@ -60,6 +60,8 @@ class Prices:
         Price of an imported and of an exported kWh, and worth of a kWh added to the battery's energy.
     peak : float
         Price of a kW of the highest import.
+    month_peak : float
+        Price of a kW of the highest import of each month.
     unmet : float
         Price of a kWh that cars go without, on the site's side.
     constant : float
@@ -70,6 +72,7 @@ class Prices:
     grid_export: FloatArray
     stored: FloatArray
     peak: float = 0.0
+    month_peak: float = 0.0
     unmet: float = 0.0
     constant: float = 0.0
 
@@ -124,6 +127,8 @@ class Program:
         self._slot = _add_groups(model, fleet)
         self._import = model.add_columns(n_steps, 0.0, _import_bound(equipment, self._fixed_kwh))
         self._peak: int | None = None
+        self._month_of_step = np.cumsum(setting.tables.month_start[0]).astype(np.int64) - 1
+        self._month_peaks = np.zeros(0, dtype=np.int64)
         none = np.zeros(0, dtype=np.int64)
         self._charge, self._discharge, self._root = none, none, 1.0
         if equipment.bess_present:
@@ -159,6 +164,8 @@ class Program:
         """
         if prices.peak:
             self._peak_column()
+        if prices.month_peak and not len(self._month_peaks):
+            self._month_peaks = self._add_peaks(self._month_of_step)
         costs = self._costs(prices)
         values = self._solve(costs)
         bess_kwh = np.zeros(len(self._import))
@@ -209,18 +216,25 @@ class Program:
             costs[self._discharge] = prices.grid_export + prices.stored / self._root
         if self._peak is not None:
             costs[self._peak] = prices.peak
+        costs[self._month_peaks] = prices.month_peak
         return costs
 
     def _peak_column(self) -> int:
         """Return the column of the highest import; a program that nobody asked for it does without."""
         if self._peak is None:
-            self._peak, n_steps = self._solver.getNumCol(), len(self._import)
-            self._solver.addCol(0.0, 0.0, highspy.kHighsInf, 0, np.zeros(0, dtype=np.int32), np.zeros(0))
-            indices = np.stack([self._import, np.full(n_steps, self._peak)], axis=1).astype(np.int32).reshape(-1)
-            starts = np.arange(0, 2 * n_steps, 2, dtype=np.int32)
-            lower, upper = np.full(n_steps, -highspy.kHighsInf), np.zeros(n_steps)
-            self._solver.addRows(n_steps, lower, upper, len(indices), starts, indices, np.tile([1.0, -1.0], n_steps))
+            self._peak = int(self._add_peaks(np.zeros(len(self._import), dtype=np.int64))[0])
         return self._peak
+
+    def _add_peaks(self, span: IntArray) -> IntArray:
+        """Add the highest import of each span of steps, numbered from 0, shape (n_steps,); return the columns."""
+        first, n_spans, n_steps = self._solver.getNumCol(), int(span[-1]) + 1, len(span)
+        for _ in range(n_spans):
+            self._solver.addCol(0.0, 0.0, highspy.kHighsInf, 0, np.zeros(0, dtype=np.int32), np.zeros(0))
+        indices = np.stack([self._import, first + span], axis=1).astype(np.int32).reshape(-1)
+        starts = np.arange(0, 2 * n_steps, 2, dtype=np.int32)
+        lower, upper = np.full(n_steps, -highspy.kHighsInf), np.zeros(n_steps)
+        self._solver.addRows(n_steps, lower, upper, len(indices), starts, indices, np.tile([1.0, -1.0], n_steps))
+        return np.arange(first, first + n_spans)
 
 
 def _add_groups(model: LinearModel, fleet: Fleet) -> IntArray:

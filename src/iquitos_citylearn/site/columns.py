@@ -46,6 +46,8 @@ WEATHER_FIELDS = {
 PRICE = "electricity_pricing"
 CARBON = "carbon_intensity"
 GLOBAL_IRRADIANCE = "global_horizontal_irradiance"
+DEMAND_CHARGE = "demand_charge_usd_per_kw_month"
+"""Keys of the schema that CityLearn, which knows neither, passes over."""
 PREDICTED_LEADS_HOURS = (6, 12, 24)
 """Hours ahead of the columns `..._predicted_1` to `..._predicted_3`, as in CityLearn's own data sets."""
 

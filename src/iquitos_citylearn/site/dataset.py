@@ -166,6 +166,7 @@ def _check_equipment(site: Site) -> None:
         raise DatasetError(f"two chargers have one name: {sorted(names)}")
     if site.bess is None and not site.bess_automatic:
         raise DatasetError("bess_automatic is False, but there is no battery that an agent could dispatch")
+    _refuse_number(columns.DEMAND_CHARGE, site.demand_charge_usd_per_kw_month, columns.NOT_NEGATIVE)
     if site.import_limit_kw is not None:
         _refuse_number("import_limit_kw", site.import_limit_kw, columns.NOT_NEGATIVE)
         if site.bess is not None and site.bess_automatic:

@@ -62,6 +62,7 @@ def read_dataset(schema: Path) -> Site:
         pv_rated_power_kwp=_rated_power_kwp(building),
         bess=bess,
         bess_automatic=automatic,
+        demand_charge_usd_per_kw_month=_demand_charge(root),
         import_limit_kw=_import_limit_kw(building, limitable=bess is None or not automatic),
         chargers=chargers,
         sessions=sessions,
@@ -179,6 +180,10 @@ def _bess_automatic(root: SchemaNode, building: SchemaNode, *, has_bess: bool) -
         whose = "in the list, as the battery follows the rule" if automatic else "not in the list, or nobody moves it"
         raise building.error("inactive_actions", f"electrical_storage {whose}")
     return automatic or not has_bess
+
+
+def _demand_charge(root: SchemaNode) -> float:
+    return root.number(columns.DEMAND_CHARGE, NOT_NEGATIVE) if root.has(columns.DEMAND_CHARGE) else 0.0
 
 
 def _import_limit_kw(building: SchemaNode, *, limitable: bool) -> float | None:

@@ -63,6 +63,7 @@ def site_schema(site: Site, random_seed: int) -> dict[str, Any]:
         "seconds_per_time_step": STEP_SECONDS,
         "reward_function": {"type": "citylearn.reward_function.RewardFunction", "attributes": {}},
         **({columns.GLOBAL_IRRADIANCE: columns.IRRADIANCE_FILE} if knows_irradiance(site) else {}),
+        **_demand_charge(site),
         "observations": dict.fromkeys((*SITE_OBSERVATIONS, *CHARGER_OBSERVATIONS), shared),
         "actions": {"electrical_storage": {"active": True}, "electric_vehicle_storage": {"active": True}},
         "buildings": {columns.BUILDING_NAME: _building(site)},
@@ -73,6 +74,11 @@ def site_schema(site: Site, random_seed: int) -> dict[str, Any]:
 def knows_irradiance(site: Site) -> bool:
     """Return whether the site has a global irradiance: NaN throughout says that nobody knows it."""
     return not np.isnan(site.weather.ghi_w_per_m2).all()
+
+
+def _demand_charge(site: Site) -> dict[str, float]:
+    charge = site.demand_charge_usd_per_kw_month
+    return {columns.DEMAND_CHARGE: float(charge)} if charge else {}
 
 
 def ev_name(charger_index: int) -> str:

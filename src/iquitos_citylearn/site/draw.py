@@ -1,16 +1,17 @@
 """One year of the site from one seed: weather, PV, load, sessions and equipment put together."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from iquitos_citylearn.params import BessParams, ChargingParams, FleetParams, SiteParams
+from iquitos_citylearn.params import BessParams, ChargingParams, FleetParams, GridParams, SiteParams
 from iquitos_citylearn.site.clock import HOURS_PER_DAY, year_hours
 from iquitos_citylearn.site.dataset import as_stored
 from iquitos_citylearn.site.mall import generate_load
 from iquitos_citylearn.site.measured import read_energy_csv, read_weather_csv
-from iquitos_citylearn.site.model import Battery, Charger, FloatArray, Site, Weather, flat_efficiency
+from iquitos_citylearn.site.model import Battery, Charger, FloatArray, IntArray, Site, Weather, flat_efficiency
 from iquitos_citylearn.site.pv import PvResult, simulate_pv
 from iquitos_citylearn.site.sessions import generate_sessions
 from iquitos_citylearn.site.weather import generate_weather
@@ -39,7 +40,7 @@ class DrawReport:
     pv: PvResult | None
 
 
-def draw_site(params: SiteParams, seed: int) -> tuple[Site, DrawReport]:
+def draw_site(params: SiteParams, seed: int, evening_peak_hours: Sequence[int] = ()) -> tuple[Site, DrawReport]:
     """Draw a year of the site.
 
     Parameters
@@ -49,6 +50,8 @@ def draw_site(params: SiteParams, seed: int) -> tuple[Site, DrawReport]:
     seed : int
         Seed of the draw. Weather, load and sessions have independent generators, so a measured series in place of one
         part leaves the other parts as they were.
+    evening_peak_hours : sequence of int
+        Hours of the day with the peak tariff (`environment.evening_peak_hours`); needed where there is one.
 
     Returns
     -------
@@ -73,17 +76,34 @@ def draw_site(params: SiteParams, seed: int) -> tuple[Site, DrawReport]:
         day_type=hours.dayofweek.to_numpy().astype(np.int64) + 1,
         load_kwh=report.load_kwh,
         pv_kwh=report.pv_kwh,
-        price_usd_per_kwh=np.full(len(hours), params.grid.tariff_usd_per_kwh),
+        price_usd_per_kwh=tariff(params.grid, hours.hour.to_numpy(), evening_peak_hours),
         carbon_kg_per_kwh=np.full(len(hours), params.grid.carbon_intensity_kg_per_kwh),
         weather=report.weather,
         pv_rated_power_kwp=float(params.pv.rated_power_kwp),
         bess=None if params.bess is None else make_bess(params.bess),
-        bess_automatic=True,
+        bess_automatic=params.bess is None or params.bess.dispatch == "automatic",
+        demand_charge_usd_per_kw_month=float(params.grid.demand_charge_usd_per_kw_month),
         import_limit_kw=params.grid.import_limit_kw,
         chargers=make_chargers(params.charging),
         sessions=generate_sessions(params.charging, sessions_rng, params.calendar.n_days),
     )
     return as_stored(first_steps(site, params.calendar.n_days * HOURS_PER_DAY)), report
+
+
+def tariff(grid: GridParams, hour: IntArray, evening_peak_hours: Sequence[int]) -> FloatArray:
+    """Return the tariff of each step [USD/kWh] from its hour of the day, both of shape (n_steps,).
+
+    Raises
+    ------
+    ValueError
+        When there is a peak tariff, but no hour of the day to have it.
+    """
+    flat = np.full(len(hour), grid.tariff_usd_per_kwh)
+    if grid.peak_tariff_usd_per_kwh is None:
+        return flat
+    if not evening_peak_hours:
+        raise ValueError(f"peak_tariff_usd_per_kwh is {grid.peak_tariff_usd_per_kwh}, but no hour of the day has it")
+    return np.where(np.isin(hour, evening_peak_hours), grid.peak_tariff_usd_per_kwh, flat)
 
 
 def make_bess(bess: BessParams) -> Battery:

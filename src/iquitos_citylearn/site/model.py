@@ -143,6 +143,8 @@ class Site:
         The stationary battery.
     bess_automatic : bool
         True: the battery covers the deficit and takes the surplus by itself; False: the agent dispatches it.
+    demand_charge_usd_per_kw_month : float
+        Charge on the highest hourly import of each calendar month; 0 for none.
     import_limit_kw : float or None
         Import that the requests of chargers and battery are cut down to [kW]; None without a limit. Not with a
         battery on automatic dispatch, which would act after the cut.
@@ -163,6 +165,7 @@ class Site:
     pv_rated_power_kwp: float
     bess: Battery | None
     bess_automatic: bool = True
+    demand_charge_usd_per_kw_month: float = 0.0
     import_limit_kw: float | None = None
     chargers: tuple[Charger, ...] = field(default_factory=tuple)
     sessions: Sessions

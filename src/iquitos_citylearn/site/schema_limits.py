@@ -78,6 +78,7 @@ TOP_KEYS = {
     "render_chunk_size",
     "render_session_name",
     columns.GLOBAL_IRRADIANCE,
+    columns.DEMAND_CHARGE,
 }
 BUILDING_KEYS = {
     "include",

@@ -43,6 +43,7 @@ class Equipment:
     pv_rated_power_kwp: float
     bess: Battery | None
     bess_automatic: bool
+    demand_charge_usd_per_kw_month: float = 0.0
     chargers: tuple[Charger, ...]
     import_limit_kw: float | None = None
 
@@ -71,10 +72,13 @@ def write_draw(site: Site, folder: Path) -> None:
         pv_rated_power_kwp=site.pv_rated_power_kwp,
         bess=site.bess,
         bess_automatic=site.bess_automatic,
+        demand_charge_usd_per_kw_month=site.demand_charge_usd_per_kw_month,
         chargers=site.chargers,
         import_limit_kw=site.import_limit_kw,
     )
     content = asdict(equipment)
+    if not site.demand_charge_usd_per_kw_month:
+        del content["demand_charge_usd_per_kw_month"]
     if site.import_limit_kw is None:
         del content["import_limit_kw"]
     folder.mkdir(parents=True, exist_ok=True)

@@ -22,9 +22,10 @@ def build_dataset(params: Params, data_folder: Path, metrics_folder: Path) -> No
     Nothing is written before all years are drawn.
     """
     draws = params.site.draws
-    headline = draw_site(params.site, draws.headline_seed)
-    training = {seed: draw_site(params.site, seed) for seed in draws.training_seeds}
-    evaluation = {seed: draw_site(params.site, seed) for seed in draws.evaluation_seeds}
+    peak_hours = params.environment.evening_peak_hours
+    headline = draw_site(params.site, draws.headline_seed, peak_hours)
+    training = {seed: draw_site(params.site, seed, peak_hours) for seed in draws.training_seeds}
+    evaluation = {seed: draw_site(params.site, seed, peak_hours) for seed in draws.evaluation_seeds}
     summary = summarise(params.site, headline, training, evaluation)
     replace_folder(data_folder / "site", lambda folder: write_dataset(headline[0], folder))
     replace_folder(data_folder / "training", partial(_write_draws, training))
