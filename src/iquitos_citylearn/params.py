@@ -7,6 +7,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 WEIGHT_SUM_TOLERANCE = 1e-9
+PLAIN_LAYERS = [256, 256]
+"""Hidden layers of Stable-Baselines3's MlpPolicy under the profile `plain`."""
+OF_PER_CHARGER = frozenset({"policy_kwargs", "replay_buffer_kwargs"})
+"""Keyword arguments that only the per-charger networks take."""
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -276,12 +280,17 @@ class AgentParams(_Section):
     action_mapping: Literal["raw", "need_limited", "three_segment"]
     policy: Literal["per_charger", "plain"]
     checkpoint_every: Count
+    final_learning_rate: NonNegative | None
     kwargs: dict[str, Any]
 
     @model_validator(mode="after")
     def _kwargs_are_numbers(self) -> Self:
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds has a seed twice: {list(self.seeds)}")
+        if self.final_learning_rate is not None and "learning_rate" not in self.kwargs:
+            raise ValueError(
+                f"final_learning_rate is {self.final_learning_rate}, but kwargs has no learning_rate to fall from"
+            )
         for name, value in self.kwargs.items():
             if isinstance(value, str) and _looks_like_number(value):
                 raise ValueError(
@@ -299,8 +308,9 @@ def _looks_like_number(text: str) -> bool:
 
 
 class TrainParams(_Section):
-    """The three agents."""
+    """The three agents, and what is changed in all of them (`Params.agent`)."""
 
+    profile: Literal["shipped", "raw", "plain"]
     sac: AgentParams
     ppo: AgentParams
     a2c: AgentParams
@@ -313,6 +323,17 @@ class Params(_Section):
     environment: EnvironmentParams
     reward: RewardParams
     train: TrainParams
+
+    def agent(self, name: str) -> AgentParams:
+        """Return how an agent is trained under the profile in force."""
+        params: AgentParams = getattr(self.train, name)
+        if self.train.profile == "shipped":
+            return params
+        if self.train.profile == "raw":
+            return params.model_copy(update={"action_mapping": "raw"})
+        kwargs = {key: value for key, value in params.kwargs.items() if key not in OF_PER_CHARGER}
+        kwargs["policy_kwargs"] = {"net_arch": PLAIN_LAYERS}
+        return params.model_copy(update={"action_mapping": "raw", "policy": "plain", "kwargs": kwargs})
 
 
 def load_params(path: Path) -> Params:

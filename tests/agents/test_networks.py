@@ -100,3 +100,19 @@ def test_cars_with_no_need_and_with_the_largest_get_finite_actions(model):
         action = predict(model, seen)
         assert np.isfinite(action).all()
         assert (np.abs(action) <= 1.0).all()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_sample_keeps_a_share_of_the_chargers_before_and_after_the_step(params, share):
+    model, _ = small_model(params, "sac", class_kwargs={"replay_buffer_kwargs": {"charger_share": share}})
+    buffer = model.replay_buffer
+    before, after = observations(model, 60, occupied=1.1), observations(model, 60, occupied=1.1, seed=1)
+    for step in range(60):
+        reward = np.full((1, N_CHARGERS), 1.0 + step)
+        buffer.add(before[step], after[step], np.zeros((1, N_CHARGERS)), reward, np.zeros(1), [{}])
+    sample = buffer.sample(400)
+    kept = sample.rewards.numpy().reshape(-1, N_CHARGERS) > 0.0
+    assert kept.mean() == pytest.approx(share, abs=0.1)
+    for seen in (sample.observations.numpy(), sample.next_observations.numpy()):
+        np.testing.assert_array_equal(blocks(seen)[:, :, 0] > 0.0, kept)
+        assert (blocks(seen)[:, :, 1:] > 0.0).mean() > 0.9

@@ -82,12 +82,23 @@ class PerChargerReplayBuffer(ReplayBuffer):
     """A replay buffer whose rewards have a charger axis; samples give them, and `dones`, per step and charger.
 
     A session that ends needs no `done`: a charger without a car has value 0.
+
+    Parameters
+    ----------
+    charger_share : float
+        Share of the chargers, drawn anew for each step of a batch, that a sample keeps; it shows the others as empty.
+        The chargers of one step are nearly the same sample many times: time per update falls with the share.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, charger_share: float = 1.0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.charger_share = charger_share
         self.rewards = np.zeros((self.buffer_size, self.n_envs, self.action_dim), dtype=np.float32)
 
     def _get_samples(self, batch_inds: NDArray[Any], env: VecNormalize | None = None) -> ReplayBufferSamples:
         samples = super()._get_samples(batch_inds, env)
-        return samples._replace(dones=samples.dones.repeat_interleave(self.action_dim, dim=0))
+        kept = (torch.rand_like(samples.actions) < self.charger_share).float()
+        for observation in (samples.observations, samples.next_observations):
+            observation[:, observation.shape[1] - N_CHARGER_FEATURES * self.action_dim :: N_CHARGER_FEATURES] *= kept
+        rewards = samples.rewards * kept.reshape(-1, 1)
+        return samples._replace(rewards=rewards, dones=samples.dones.repeat_interleave(self.action_dim, dim=0))

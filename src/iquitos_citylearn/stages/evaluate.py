@@ -14,7 +14,7 @@ METRICS_FOLDER = Path("metrics")
 
 def evaluate_agent(agent: str, params: Params) -> None:
     """Write result, time series and trace of an agent."""
-    agent_params = getattr(params.train, agent)
+    agent_params = params.agent(agent)
     folder = Path("models") / agent
     record = read_json(folder / "training.json")
     candidates = [
@@ -28,7 +28,7 @@ def evaluate_agent(agent: str, params: Params) -> None:
 def trace_agent(agent: str, params: Params) -> Path:
     """Write the trace of an agent's median seed again, from its model; return where it is."""
     seed = read_json(METRICS_FOLDER / f"result_{agent.upper()}.json")["seed"]
-    year = read_headline_year(params, SCHEMA, getattr(params.train, agent).action_mapping)
+    year = read_headline_year(params, SCHEMA, params.agent(agent).action_mapping)
     rollout = roll_out(read_model(agent, Path("models") / agent / f"seed_{seed}.zip"), year.setting)
     path = METRICS_FOLDER / "simulations" / f"trace_{agent.upper()}.csv"
     write_trace(path, rollout, year)
