@@ -183,7 +183,7 @@ def test_every_value_stands_under_a_comment():
             "train.ppo.action_mapping is 'full': Input should be 'raw', 'need_limited' or 'three_segment'",
         ),
         (
-            {"train__sac__kwargs": {}},
+            {"train__sac__final_learning_rate": 0.0, "train__sac__kwargs": {}},
             "train.sac: final_learning_rate is 0.0, but kwargs has no learning_rate to fall from",
         ),
         ({"train__profile": "flat"}, "train.profile is 'flat': Input should be 'shipped', 'raw' or 'plain'"),
