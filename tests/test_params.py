@@ -195,6 +195,11 @@ def test_every_value_stands_under_a_comment():
             {"train__ppo__action_mapping": "full"},
             "train.ppo.action_mapping is 'full': Input should be 'raw', 'need_limited' or 'three_segment'",
         ),
+        (
+            {"train__sac__final_learning_rate": 0.0, "train__sac__kwargs": {}},
+            "train.sac: final_learning_rate is 0.0, but kwargs has no learning_rate to fall from",
+        ),
+        ({"train__profile": "flat"}, "train.profile is 'flat': Input should be 'shipped', 'raw' or 'plain'"),
         ({"train__ppo__seeds": []}, "train.ppo.seeds: Tuple should have at least 1 item"),
         ({"train__ppo__seeds": [1, 1]}, "train.ppo: seeds has a seed twice: [1, 1]"),
         ({"train__ppo__total_timesteps": 100.5}, "train.ppo.total_timesteps is 100.5: Input should be a valid integer"),
@@ -272,3 +277,19 @@ def test_params_are_frozen(params):
         params.site.bess.power_kw = 3
     assert isinstance(params, Params)
     assert params.reward.active_weights is params.reward.weights["co2_focus"]
+
+
+@pytest.mark.parametrize("agent", ["sac", "ppo", "a2c"])
+def test_a_profile_changes_what_actions_mean_and_the_network_and_no_more(agent):
+    shipped, raw, plain = (
+        validate_params(changed(train__profile=profile), "params.yaml").agent(agent)
+        for profile in ("shipped", "raw", "plain")
+    )
+    assert (shipped.policy, raw.policy, plain.policy) == ("per_charger", "per_charger", "plain")
+    assert raw == shipped.model_copy(update={"action_mapping": "raw"})
+    assert plain.action_mapping == "raw"
+    assert plain.kwargs["policy_kwargs"] == {"net_arch": [256, 256]}
+    assert "replay_buffer_kwargs" not in plain.kwargs
+    for name in ("learning_rate", "gamma"):
+        assert plain.kwargs[name] == shipped.kwargs[name]
+    assert (plain.total_timesteps, plain.seeds) == (shipped.total_timesteps, shipped.seeds)

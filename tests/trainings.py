@@ -14,7 +14,15 @@ from iquitos_citylearn.params import Params
 TINY = {
     "sac": {
         "total_timesteps": 400,
-        "kwargs": {"learning_starts": 60, "batch_size": 16, "train_freq": 4, "buffer_size": 150, "ent_coef": "auto"},
+        "final_learning_rate": 0.0,
+        "kwargs": {
+            "learning_rate": 3e-4,
+            "learning_starts": 60,
+            "batch_size": 16,
+            "train_freq": 4,
+            "buffer_size": 150,
+            "ent_coef": "auto",
+        },
     },
     "ppo": {"total_timesteps": 640, "n_envs": 2, "kwargs": {"n_steps": 16, "batch_size": 16, "n_epochs": 2}},
     "a2c": {"total_timesteps": 640, "n_envs": 2, "kwargs": {"n_steps": 16}},

@@ -7,6 +7,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 WEIGHT_SUM_TOLERANCE = 1e-9
+PLAIN_LAYERS = [256, 256]
+"""Hidden layers of Stable-Baselines3's MlpPolicy under the profile `plain`."""
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -310,12 +312,17 @@ class AgentParams(_Section):
     action_mapping: Literal["raw", "need_limited", "three_segment"]
     policy: Literal["per_charger", "plain"]
     checkpoint_every: Count
+    final_learning_rate: NonNegative | None
     kwargs: dict[str, Any]
 
     @model_validator(mode="after")
     def _kwargs_are_numbers(self) -> Self:
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds has a seed twice: {list(self.seeds)}")
+        if self.final_learning_rate is not None and "learning_rate" not in self.kwargs:
+            raise ValueError(
+                f"final_learning_rate is {self.final_learning_rate}, but kwargs has no learning_rate to fall from"
+            )
         for name, value in self.kwargs.items():
             if isinstance(value, str) and _looks_like_number(value):
                 raise ValueError(
@@ -333,8 +340,9 @@ def _looks_like_number(text: str) -> bool:
 
 
 class TrainParams(_Section):
-    """The three agents."""
+    """The three agents, and what is changed in all of them (`Params.agent`)."""
 
+    profile: Literal["shipped", "raw", "plain"]
     sac: AgentParams
     ppo: AgentParams
     a2c: AgentParams
@@ -348,6 +356,16 @@ class Params(_Section):
     reward: RewardParams
     evaluation: EvaluationParams
     train: TrainParams
+
+    def agent(self, name: str) -> AgentParams:
+        """Return how an agent is trained under the profile in force."""
+        params: AgentParams = getattr(self.train, name)
+        if self.train.profile == "shipped":
+            return params
+        if self.train.profile == "raw":
+            return params.model_copy(update={"action_mapping": "raw"})
+        kwargs = {**params.kwargs, "policy_kwargs": {"net_arch": PLAIN_LAYERS}}
+        return params.model_copy(update={"action_mapping": "raw", "policy": "plain", "kwargs": kwargs})
 
 
 def load_params(path: Path) -> Params:

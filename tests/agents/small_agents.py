@@ -14,7 +14,13 @@ SMALL = {
     "sac": {
         "total_timesteps": 100,
         "n_envs": 1,
-        "kwargs": {"learning_starts": 20, "batch_size": 16, "train_freq": 4, "gradient_steps": 1},
+        "kwargs": {
+            "learning_rate": 3e-4,
+            "learning_starts": 20,
+            "batch_size": 16,
+            "train_freq": 4,
+            "gradient_steps": 1,
+        },
     },
     "ppo": {"total_timesteps": 64, "n_envs": 1, "kwargs": {"n_steps": 48, "batch_size": 16, "n_epochs": 2}},
     "a2c": {"total_timesteps": 64, "n_envs": 2, "kwargs": {"n_steps": 12}},
@@ -31,9 +37,15 @@ def small_agent(params, agent, policy="per_charger", class_kwargs=None):
 def small_model(params, agent, policy="per_charger", seed=0, class_kwargs=None):
     """Return an untrained model over four years of the small site, and its params."""
     agent_params = small_agent(params, agent, policy, class_kwargs)
+    return small_model_of(agent, agent_params, params, seed), agent_params
+
+
+def small_model_of(agent, agent_params, params, seed=0):
+    """Return an untrained model of given params over four years of the small site."""
     setting = setting_of(years_of(small_site(4), 4), params, agent_params.action_mapping, keys=[1, 2, 3, 4])
-    env = ChargingVecEnv(setting, agent_params.n_envs, seed, reward_per_charger=policy == "per_charger")
-    return make_model(agent, agent_params, params.environment, env, seed), agent_params
+    per_charger = agent_params.policy == "per_charger"
+    env = ChargingVecEnv(setting, agent_params.n_envs, seed, reward_per_charger=per_charger)
+    return make_model(agent, agent_params, params.environment, env, seed)
 
 
 def small_training(params, agent, policy="per_charger", seed=0):

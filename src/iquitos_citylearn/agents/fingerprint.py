@@ -46,7 +46,7 @@ def training_fingerprint(agent: str, seed: int, device: str, params: Params, tra
     used: dict[str, Any] = {
         "environment": params.environment.model_dump(),
         "reward": params.reward.model_dump(),
-        f"train.{agent}": getattr(params.train, agent).model_dump(exclude=NOT_DECIDING_PARAMS),
+        f"train.{agent}": params.agent(agent).model_dump(exclude=set(NOT_DECIDING_PARAMS)),
     }
     return {
         "seed": str(seed),

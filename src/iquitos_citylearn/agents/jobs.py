@@ -66,5 +66,4 @@ class SeedJob:
     @property
     def agent_params(self) -> AgentParams:
         """Params of the agent."""
-        params: AgentParams = getattr(self.params.train, self.agent)
-        return params
+        return self.params.agent(self.agent)

@@ -17,6 +17,8 @@ from iquitos_citylearn.env.observation import N_CHARGER_FEATURES
 N_ROW_FEATURES = 7
 LOGIT_RANGE = 0.98
 """The needed share is shrunk to this range before atanh, so that 0 and 1 stay finite."""
+OUTPUT_GAIN = 0.01
+"""Gain of the orthogonal initialisation of an output."""
 
 
 class Rows(NamedTuple):
@@ -24,18 +26,28 @@ class Rows(NamedTuple):
 
     Attributes
     ----------
-    site : Tensor, shape (batch, n_site_features)
-        Site part of the observation.
+    connected : Tensor, shape (batch, n_chargers)
+        1 where a car is connected, else 0.
     features : Tensor, shape (n_rows, N_ROW_FEATURES)
         Energy needed, energy to full, time left, 1 / hours left, rate needed, needed share f, its logit.
+    inputs : Tensor, shape (n_rows, N_ROW_FEATURES + n_site_features)
+        The features, then the site part of the row's observation.
+    site : Tensor, shape (batch, n_site_features)
+        Site part of each observation.
     batch, charger : Tensor of int64, shape (n_rows,)
         Where each row stands in the batch.
     """
 
-    site: torch.Tensor
+    connected: torch.Tensor
     features: torch.Tensor
+    inputs: torch.Tensor
+    site: torch.Tensor
     batch: torch.Tensor
     charger: torch.Tensor
+
+    def spread(self, values: torch.Tensor) -> torch.Tensor:
+        """Return one value per row as (batch, n_chargers); 0 at empty chargers."""
+        return torch.zeros_like(self.connected).index_put((self.batch, self.charger), values)
 
 
 class ChargerRows(nn.Module):
@@ -71,14 +83,16 @@ class ChargerRows(nn.Module):
         """Return the rows of a batch of observations, shape (batch, n_observations)."""
         site = observation[:, : self.n_site_features]
         blocks = observation[:, self.n_site_features :].reshape(-1, self.n_chargers, N_CHARGER_FEATURES)
-        batch, charger = torch.nonzero(blocks[:, :, 0] > 0, as_tuple=True)
+        connected = blocks[:, :, 0]
+        batch, charger = torch.nonzero(connected > 0, as_tuple=True)
         row = blocks[batch, charger]
         needed, to_full, time_left = row[:, 1], row[:, 2], row[:, 3]
         needed_hours = needed * self.energy_hours
         per_hour = 1.0 / torch.clamp(time_left * self.departure_hours, min=1.0)
         share = torch.clamp(needed_hours, max=1.0)
         features = [needed, to_full, time_left, per_hour, needed_hours * per_hour, share, needed_logit(share)]
-        return Rows(site, torch.stack(features, dim=1), batch, charger)
+        stacked = torch.stack(features, dim=1)
+        return Rows(connected, stacked, torch.cat([stacked, site[batch]], dim=1), site, batch, charger)
 
     def connected(self, observation: torch.Tensor) -> torch.Tensor:
         """Return 1 where a car is connected, else 0; 1 for the battery; shape (batch, n_actions)."""
@@ -106,57 +120,18 @@ def mapped_share(mapping: str, u: torch.Tensor, needed: torch.Tensor) -> torch.T
     return u
 
 
-class SharedNet(nn.Module):
-    """Two hidden layers over [row, site]; the site part of the first layer is computed once per observation.
-
-    Parameters
-    ----------
-    n_row_features, n_site_features, width : int
-        Sizes of the inputs and the hidden layers.
-    output_gain : float
-        Gain of the orthogonal initialisation of the output; 0 starts at zero.
-    """
-
-    def __init__(self, n_row_features: int, n_site_features: int, width: int, output_gain: float = 1.0) -> None:
-        super().__init__()
-        self.from_row = nn.Linear(n_row_features, width)
-        self.from_site = nn.Linear(n_site_features, width, bias=False)
-        self.hidden = nn.Linear(width, width)
-        self.output = nn.Linear(width, 1)
-        for layer in (self.from_row, self.from_site, self.hidden):
-            nn.init.orthogonal_(layer.weight, math.sqrt(2))
-        nn.init.orthogonal_(self.output.weight, output_gain)
-        for layer in (self.from_row, self.hidden, self.output):
-            nn.init.zeros_(layer.bias)
-
-    def forward(self, row: torch.Tensor, site: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
-        """Return one number per row, shape (n_rows,)."""
-        first = torch.relu(self.from_row(row) + self.from_site(site)[batch])
-        hidden: torch.Tensor = self.output(torch.relu(self.hidden(first)))
-        return hidden.squeeze(1)
+def shared_net(n_inputs: int, width: int) -> nn.Sequential:
+    """Return a network of two hidden layers with one output, which starts near zero."""
+    first, second, output = nn.Linear(n_inputs, width), nn.Linear(width, width), nn.Linear(width, 1)
+    for layer, gain in ((first, math.sqrt(2)), (second, math.sqrt(2)), (output, OUTPUT_GAIN)):
+        nn.init.orthogonal_(layer.weight, gain)
+        nn.init.zeros_(layer.bias)
+    return nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), output, nn.Flatten(0))
 
 
-class BessNet(nn.Module):
-    """Two hidden layers over the site part of the observation, for the stationary battery alone.
-
-    Parameters
-    ----------
-    n_inputs, width : int
-        Sizes of the input and the hidden layers.
-    """
-
-    def __init__(self, n_inputs: int, width: int) -> None:
-        super().__init__()
-        first, hidden, output = nn.Linear(n_inputs, width), nn.Linear(width, width), nn.Linear(width, 1)
-        for layer, gain in ((first, math.sqrt(2)), (hidden, math.sqrt(2)), (output, 0.01)):
-            nn.init.orthogonal_(layer.weight, gain)
-            nn.init.zeros_(layer.bias)
-        self.net = nn.Sequential(first, nn.ReLU(), hidden, nn.ReLU(), output)
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Return one number per row of the inputs, shape (batch, 1)."""
-        result: torch.Tensor = self.net(inputs)
-        return result
+def with_last(per_charger: torch.Tensor, of_bess: torch.Tensor) -> torch.Tensor:
+    """Return (batch, n_chargers) with the battery's entries, shape (batch,), as a last column."""
+    return torch.cat([per_charger, of_bess[:, None]], dim=1)
 
 
 class SharedActor(nn.Module):
@@ -177,40 +152,35 @@ class SharedActor(nn.Module):
 
     def __init__(self, rows: ChargerRows, width: int, gain: float, bound: float) -> None:
         super().__init__()
-        self.rows = rows
-        self.net = SharedNet(N_ROW_FEATURES, rows.n_site_features, width, output_gain=0.01)
+        self.net = shared_net(N_ROW_FEATURES + rows.n_site_features, width)
         self.skip = nn.Linear(N_ROW_FEATURES, 1, bias=False)
         nn.init.zeros_(self.skip.weight)
-        self.bess = BessNet(rows.n_site_features, width) if rows.with_bess else None
+        self.bess = shared_net(rows.n_site_features, width) if rows.with_bess else None
         self.gain, self.bound = gain, bound
 
-    def forward(self, observation: torch.Tensor) -> torch.Tensor:
+    def forward(self, rows: Rows) -> torch.Tensor:
         """Return the means, shape (batch, n_actions); 0 at empty chargers."""
-        rows = self.rows(observation)
-        z = self.net(rows.features, rows.site, rows.batch) + self.gain * self.skip(rows.features).squeeze(1)
-        mean = observation.new_zeros(len(observation), self.rows.n_chargers)
-        means = mean.index_put((rows.batch, rows.charger), self._bounded(z))
-        return means if self.bess is None else torch.cat([means, self._bounded(self.bess(rows.site))], dim=1)
+        z = self.net(rows.inputs) + self.gain * self.skip(rows.features).squeeze(1)
+        means = rows.spread(self._bounded(z))
+        return means if self.bess is None else with_last(means, self._bounded(self.bess(rows.site)))
 
     def _bounded(self, z: torch.Tensor) -> torch.Tensor:
-        return self.bound * nn.functional.softsign(z / self.bound)
+        bounded: torch.Tensor = self.bound * nn.functional.softsign(z / self.bound)
+        return bounded
 
 
 class SharedValue(nn.Module):
-    """Value of every car, from its own part of the reward on."""
+    """Value of every car, and of the battery where it is dispatched, from its own part of the reward on."""
 
     def __init__(self, rows: ChargerRows, width: int) -> None:
         super().__init__()
-        self.rows = rows
-        self.car = SharedNet(N_ROW_FEATURES, rows.n_site_features, width, output_gain=0.01)
-        self.bess = BessNet(rows.n_site_features, width) if rows.with_bess else None
+        self.car = shared_net(N_ROW_FEATURES + rows.n_site_features, width)
+        self.bess = shared_net(rows.n_site_features, width) if rows.with_bess else None
 
-    def forward(self, observation: torch.Tensor) -> torch.Tensor:
+    def forward(self, rows: Rows) -> torch.Tensor:
         """Return the values, shape (batch, n_actions); 0 at empty chargers."""
-        rows = self.rows(observation)
-        values = observation.new_zeros(len(observation), self.rows.n_chargers)
-        values = values.index_put((rows.batch, rows.charger), self.car(rows.features, rows.site, rows.batch))
-        return values if self.bess is None else torch.cat([values, self.bess(rows.site)], dim=1)
+        values = rows.spread(self.car(rows.inputs))
+        return values if self.bess is None else with_last(values, self.bess(rows.site))
 
 
 class SharedQ(nn.Module):
@@ -227,15 +197,14 @@ class SharedQ(nn.Module):
         super().__init__()
         self.rows = rows
         self.mapping = mapping
-        self.car = SharedNet(N_ROW_FEATURES + self.N_ACTION_FEATURES, rows.n_site_features, width, output_gain=0.01)
+        self.car = shared_net(N_ROW_FEATURES + rows.n_site_features + self.N_ACTION_FEATURES, width)
         self.skip = nn.Linear(N_ROW_FEATURES + self.N_ACTION_FEATURES, 1, bias=False)
         nn.init.zeros_(self.skip.weight)
-        self.bess = BessNet(rows.n_site_features + 1, width) if rows.with_bess else None
+        self.bess = shared_net(rows.n_site_features + 1, width) if rows.with_bess else None
         self.gain = gain
 
-    def forward(self, observation: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
-        """Return the values, shape (batch, n_actions); 0 at empty chargers."""
-        rows = self.rows(observation)
+    def forward(self, rows: Rows, action: torch.Tensor) -> torch.Tensor:
+        """Return the values of a batch of actions, shape (batch, n_actions); 0 at empty chargers."""
         row_action = action[rows.batch, rows.charger]
         delivered = self.rows.delivered_hours(rows, row_action, self.mapping)
         surplus = delivered - rows.features[:, 0] * self.rows.energy_hours
@@ -243,11 +212,8 @@ class SharedQ(nn.Module):
         shortfall = torch.clamp(-surplus, min=0.0)
         unavoidable = torch.clamp(-surplus - hours_after, min=0.0)
         law = torch.stack([row_action, shortfall, unavoidable, torch.clamp(surplus, min=0.0)], dim=1)
-        inputs = torch.cat([rows.features, law], dim=1)
-        per_car = self.car(inputs, rows.site, rows.batch) + self.skip(inputs).squeeze(1)
-        values = observation.new_zeros(len(observation), self.rows.n_chargers)
-        values = values.index_put((rows.batch, rows.charger), self.gain * per_car)
+        linear = self.skip(torch.cat([rows.features, law], dim=1)).squeeze(1)
+        values = rows.spread(self.gain * (self.car(torch.cat([rows.inputs, law], dim=1)) + linear))
         if self.bess is None:
             return values
-        of_bess = self.bess(torch.cat([rows.site, action[:, -1:]], dim=1))
-        return torch.cat([values, self.gain * of_bess], dim=1)
+        return with_last(values, self.gain * self.bess(torch.cat([rows.site, action[:, -1:]], dim=1)))

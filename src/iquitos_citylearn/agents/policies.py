@@ -14,7 +14,7 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from stable_baselines3.sac.policies import SACPolicy
 from torch import nn
 
-from iquitos_citylearn.agents.networks import ChargerRows, SharedActor, SharedQ, SharedValue
+from iquitos_citylearn.agents.networks import ChargerRows, Rows, SharedActor, SharedQ, SharedValue
 
 
 def _rows(
@@ -31,20 +31,23 @@ def _rows(
 
 
 class _ActorAndValue(nn.Module):
-    def __init__(self, actor: SharedActor, value: SharedValue) -> None:
+    """The three methods of Stable-Baselines3's MlpExtractor; means and values have shape (batch, n_actions)."""
+
+    def __init__(self, rows: ChargerRows, actor: SharedActor, value: SharedValue) -> None:
         super().__init__()
-        self.actor, self.value = actor, value
+        self.rows, self.actor, self.value = rows, actor, value
 
     def forward(self, observation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.actor(observation), self.value(observation)
+        rows: Rows = self.rows(observation)
+        return self.actor(rows), self.value(rows)
 
     def forward_actor(self, observation: torch.Tensor) -> torch.Tensor:
-        mean: torch.Tensor = self.actor(observation)
-        return mean
+        means: torch.Tensor = self.actor(self.rows(observation))
+        return means
 
     def forward_critic(self, observation: torch.Tensor) -> torch.Tensor:
-        value: torch.Tensor = self.value(observation)
-        return value
+        values: torch.Tensor = self.value(self.rows(observation))
+        return values
 
 
 class PerChargerPolicy(ActorCriticPolicy):
@@ -87,7 +90,9 @@ class PerChargerPolicy(ActorCriticPolicy):
     def _build(self, lr_schedule: Schedule) -> None:
         rows = _rows(self.observation_space, self.action_space, self.horizons, with_bess=self.with_bess)
         self.mlp_extractor = _ActorAndValue(  # type: ignore[assignment]  # it has MlpExtractor's three methods
-            SharedActor(rows, self.width, self.gain, self.bound), SharedValue(rows, self.width)
+            rows,
+            SharedActor(rows, self.width, self.gain, self.bound),
+            SharedValue(rows, self.width),
         )
         self.action_net = nn.Identity()
         self.value_net = nn.Identity()  # type: ignore[assignment]
@@ -104,17 +109,18 @@ class PerChargerPolicy(ActorCriticPolicy):
         deterministic: bool = False,  # noqa: FBT001, FBT002 - Stable-Baselines3's signature
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return actions, values and log probabilities, each of shape (batch, n_chargers)."""
-        distribution = self.get_distribution(obs)
+        means, values = self.mlp_extractor(obs)
+        distribution = self._get_action_dist_from_latent(means)
         actions = distribution.get_actions(deterministic=deterministic)
-        return actions, self.predict_values(obs), self._log_prob(distribution, obs, actions)
+        return actions, values, self._log_prob(distribution, obs, actions)
 
     def evaluate_actions(
         self, obs: PyTorchObs, actions: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Return values (batch, n_chargers), log probabilities (batch x n_chargers,) and entropies (batch,)."""
-        distribution = self.get_distribution(obs)
-        log_prob = self._log_prob(distribution, obs, actions).flatten()
-        return self.predict_values(obs), log_prob, distribution.entropy()
+        means, values = self.mlp_extractor(obs)
+        distribution = self._get_action_dist_from_latent(means)
+        return values, self._log_prob(distribution, obs, actions).flatten(), distribution.entropy()
 
     def _log_prob(self, distribution: Distribution, obs: PyTorchObs, actions: torch.Tensor) -> torch.Tensor:
         if not isinstance(distribution, DiagGaussianDistribution) or not isinstance(obs, torch.Tensor):
@@ -132,6 +138,7 @@ class PerChargerSACActor(BasePolicy):
         self, rows: ChargerRows, width: int, gain: float, bound: float, log_std_init: float, **kwargs: Any
     ) -> None:
         super().__init__(squash_output=True, **kwargs)
+        self.rows = rows
         self.mean = SharedActor(rows, width, gain, bound)
         self.log_std = nn.Parameter(torch.tensor(log_std_init))
         self.action_dist = SquashedDiagGaussianDistribution(rows.n_chargers + rows.with_bess)
@@ -140,7 +147,7 @@ class PerChargerSACActor(BasePolicy):
         self, observation: PyTorchObs
     ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
         """Return means and log standard deviations before squashing, shape (batch, n_chargers)."""
-        mean = self.mean(observation)
+        mean = self.mean(self.rows(observation))
         return mean, torch.clamp(self.log_std, self.LOG_STD_MIN, self.LOG_STD_MAX).expand_as(mean), {}
 
     def forward(self, observation: PyTorchObs, deterministic: bool = False) -> torch.Tensor:  # noqa: FBT001, FBT002 - Stable-Baselines3's signature
@@ -156,7 +163,7 @@ class PerChargerSACActor(BasePolicy):
         before_tanh = self.action_dist.gaussian_actions
         log_prob = self.action_dist.distribution.log_prob(before_tanh)  # type: ignore[no-untyped-call]
         log_prob = log_prob - torch.log(1.0 - actions**2 + self.action_dist.epsilon)
-        return actions, (log_prob * self.mean.rows.connected(observation)).flatten()
+        return actions, (log_prob * self.rows.connected(observation)).flatten()
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> torch.Tensor:  # noqa: FBT001, FBT002 - as above
         actions: torch.Tensor = self(observation, deterministic)
@@ -168,11 +175,13 @@ class PerChargerSACCritic(BaseModel):
 
     def __init__(self, rows: ChargerRows, width: int, mapping: str, gain: float, n_critics: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.rows = rows
         self.q_networks = nn.ModuleList(SharedQ(rows, width, mapping, gain) for _ in range(n_critics))
 
     def forward(self, observation: torch.Tensor, actions: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the values of each critic, shape (batch x n_chargers, 1)."""
-        return tuple(network(observation, actions).reshape(-1, 1) for network in self.q_networks)
+        rows: Rows = self.rows(observation)
+        return tuple(network(rows, actions).reshape(-1, 1) for network in self.q_networks)
 
 
 class PerChargerSACPolicy(SACPolicy):

@@ -72,7 +72,7 @@ def train_agent(
                 status_file=run_folder / f"seed_{seed}.json",
                 checkpoint_period_s=options.checkpoint_period_s,
             )
-            for seed in getattr(params.train, agent).seeds
+            for seed in params.agent(agent).seeds
         ]
         _run(agent, jobs, options)
         _write_results(agent, jobs, model_folder)

@@ -18,7 +18,7 @@ from iquitos_citylearn.year_figures import mean_figures
 
 def evaluate_agent(agent: str, params: Params) -> None:
     """Write result, time series and trace of an agent."""
-    agent_params = getattr(params.train, agent)
+    agent_params = params.agent(agent)
     record = read_json(MODELS / agent / "training.json")
     candidates = [
         Candidate(seed, read_model(agent, _model_file(agent, seed)), record[f"seed_{seed}"])
@@ -37,7 +37,7 @@ def evaluate_agent(agent: str, params: Params) -> None:
 def trace_agent(agent: str, params: Params) -> Path:
     """Write the trace of an agent's median seed again, from its model; return where it is."""
     seed = read_json(METRICS / f"result_{agent.upper()}.json")["seed"]
-    years = read_evaluation_years(params, DATA, getattr(params.train, agent).action_mapping)
+    years = read_evaluation_years(params, DATA, params.agent(agent).action_mapping)
     rollout, *_ = roll_out_years(read_model(agent, _model_file(agent, seed)), years.setting)
     path = METRICS / "simulations" / f"trace_{agent.upper()}.csv"
     write_trace(path, rollout, years)
@@ -50,7 +50,7 @@ def _model_file(agent: str, seed: int) -> Path:
 
 def _untrained(agent: str, params: Params, years: Years) -> dict[str, Any]:
     """Return the mean figures of the agent's network as its first seed starts from it."""
-    agent_params = getattr(params.train, agent)
+    agent_params = params.agent(agent)
     seed = agent_params.seeds[0]
     make_deterministic(seed)
     model = make_model(agent, agent_params, params.environment, ChargingVecEnv(years.setting, 1, seed), seed)

@@ -1,5 +1,6 @@
 """Stage references: what there is to gain in every year, and what constant actions gain of it."""
 
+from iquitos_citylearn.agents.algorithms import ALGORITHMS
 from iquitos_citylearn.artifacts import write_json
 from iquitos_citylearn.evaluation_years import read_evaluation_years, read_training_years
 from iquitos_citylearn.params import Params
@@ -11,7 +12,7 @@ def write_references(params: Params) -> None:
     """Write `metrics/references.json`."""
     years = read_evaluation_years(params, DATA, "raw")
     references = find_references(years)
-    mappings = sorted({getattr(params.train, agent).action_mapping for agent in type(params.train).model_fields})
+    mappings: list[str] = sorted({params.agent(agent).action_mapping for agent in ALGORITHMS})
     constants = {
         mapping: best_constant(read_evaluation_years(params, DATA, mapping), references) for mapping in mappings
     }
