@@ -65,9 +65,9 @@ def check_agent_actions(actions: NDArray[np.float32] | FloatArray, n_chargers: i
     """
     if actions.shape != (len(steps), n_chargers):
         raise ValueError(f"action has shape {actions.shape}; it must be {(len(steps), n_chargers)}")
-    finite = np.isfinite(actions).all(axis=1)
+    finite = np.isfinite(actions)
     if not finite.all():
-        raise FloatingPointError(f"action is not finite at step {steps[np.argmin(finite)]}")
+        raise FloatingPointError(f"action is not finite at step {steps[np.argmin(finite.all(axis=1))]}")
 
 
 @kernel(inline="always")
