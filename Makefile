@@ -72,3 +72,11 @@ $(LOCKED): requirements/base.lock requirements/numerics.yaml
 $(READY): $(LOCKED) pyproject.toml
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
+
+.PHONY: bench bench-compare
+
+bench: $(READY) ## Measure speed, all parts or PARTS="simulator start_up" (needs data/site)
+	$(PY) -m bench $(PARTS)
+
+bench-compare: $(READY) ## Show how metrics/bench.json differs from bench/baseline.json
+	$(PY) -m bench compare
