@@ -16,7 +16,7 @@ unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX
 .PHONY: help setup repro smoke test lint lock deps readme
 
 help: ## List these commands
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
 
 setup: $(READY) ## Make .venv and install the locked dependencies and the package
 
@@ -72,3 +72,11 @@ $(LOCKED): requirements/base.lock requirements/numerics.yaml
 $(READY): $(LOCKED) pyproject.toml
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
+
+.PHONY: bench bench-compare
+
+bench: $(READY) ## Measure speed, all parts or PARTS="simulator start_up" (needs data/site)
+	$(PY) -m bench $(PARTS)
+
+bench-compare: $(READY) ## Show how metrics/bench.json differs from bench/baseline.json
+	$(PY) -m bench compare

@@ -4,16 +4,17 @@ from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_for_stable_baselines3
 
 from iquitos_citylearn.env.citylearn import CityLearnSimulator
-from iquitos_citylearn.env.gym import ChargingEnv
+from iquitos_citylearn.env.gym import ChargingEnv, TwinEnv
 from iquitos_citylearn.env.setting import make_spaces
 from iquitos_citylearn.env.twin import Twin
 from tests.small import random_policy_actions, setting_of, small_site
 
 
-@pytest.fixture(scope="module")
-def env(params):
+@pytest.fixture(scope="module", params=["any_simulator", "twin"])
+def env(params, request):
     site = small_site(1)
-    return ChargingEnv(Twin(site), setting_of(site, params, "three_segment"))
+    setting = setting_of(site, params, "three_segment")
+    return TwinEnv(setting) if request.param == "twin" else ChargingEnv(Twin(site), setting)
 
 
 def test_gymnasium_accepts_it(env):
@@ -94,5 +95,20 @@ def test_wrong_actions_are_refused_and_change_nothing(env):
         env.step(np.zeros(2, np.float32))
     with pytest.raises(FloatingPointError, match="action is not finite at step 0"):
         env.step(np.array([0.0, np.nan, 0.0], np.float32))
-    assert env.simulator.time_step == 0
+    first, *_ = env.step(np.ones(3, np.float32))
     np.testing.assert_array_equal(env.reset()[0], before)
+    np.testing.assert_array_equal(env.step(np.ones(3, np.float32))[0], first)
+
+
+@pytest.mark.parametrize("mapping", ["raw", "three_segment"])
+def test_one_compiled_call_gives_the_same_to_the_bit(params, mapping):
+    site = small_site(1)
+    setting = setting_of(site, params, mapping)
+    envs = ChargingEnv(Twin(site), setting), TwinEnv(setting)
+    left, right = (env.reset() for env in envs)
+    for action in random_policy_actions(np.random.default_rng(7), site.n_steps, site.n_chargers):
+        assert left[0].tobytes() == right[0].tobytes()
+        left, right = (env.step(action) for env in envs)
+        assert left[1:4] == right[1:4]
+        np.testing.assert_equal(left[4], right[4])
+    assert left[0].tobytes() == right[0].tobytes()

@@ -88,9 +88,9 @@ def check_agent_actions(actions: NDArray[np.float32] | FloatArray, n_actions: in
     """
     if actions.shape != (len(steps), n_actions):
         raise ValueError(f"action has shape {actions.shape}; it must be {(len(steps), n_actions)}")
-    finite = np.isfinite(actions).all(axis=1)
+    finite = np.isfinite(actions)
     if not finite.all():
-        raise FloatingPointError(f"action is not finite at step {steps[np.argmin(finite)]}")
+        raise FloatingPointError(f"action is not finite at step {steps[np.argmin(finite.all(axis=1))]}")
 
 
 @kernel(inline="always")

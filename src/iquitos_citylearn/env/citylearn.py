@@ -117,7 +117,7 @@ class CityLearnSimulator:
         if silent:
             self._env = _SilentEnv(schema, offline=True, active_observations=["hour"], reward_function=NoReward)
             for building in self._env.buildings:
-                building._ops_service = _SilentOps(building)
+                _silence(building)
         else:
             self._env = CityLearnEnv(schema, offline=True)
         self._connected = make_years([site]).session_of[0] != NO_SESSION

@@ -1,4 +1,4 @@
-"""The Gymnasium face: one year, one agent, over any simulator."""
+"""The Gymnasium face: one year, one agent; `ChargingEnv` over any simulator, `TwinEnv` over the twin alone, faster."""
 
 from dataclasses import asdict
 from typing import Any
@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iquitos_citylearn.env.action import bess_share, check_agent_actions, write_charger_actions
+from iquitos_citylearn.env.batch import hold, make_outputs, reset_and_observe, step_batch
 from iquitos_citylearn.env.observation import N_CHARGER_FEATURES, write_observation
-from iquitos_citylearn.env.physics import dispatches_bess
+from iquitos_citylearn.env.physics import dispatches_bess, make_state
 from iquitos_citylearn.env.reward import N_TERMS, TERMS, write_reward_terms
 from iquitos_citylearn.env.setting import Setting, make_spaces
 from iquitos_citylearn.env.settlement import next_peak_kw, settle, write_month_peak
@@ -145,3 +146,61 @@ class ChargingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             first = self._n_observations - N_CHARGER_FEATURES * simulator.site.n_chargers
             write_month_peak(out, setting.tables, first, simulator.time_step, self._peak_kw)
         return out
+
+
+class TwinEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
+    """What `ChargingEnv` over `Twin` is, to the last bit, with one compiled call a step.
+
+    Parameters
+    ----------
+    setting : Setting
+        From `setting.make_setting`; its first year is run.
+    """
+
+    metadata = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own declaration
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.observation_space, self.action_space = make_spaces(setting)  # type: ignore[assignment]  # Boxes of float32
+        self._n_steps, n_chargers = setting.years.session_of.shape[1:]
+        self._state, self._outputs = make_state(1, n_chargers), make_outputs(setting, 1)
+        self._n_actions = self._outputs.charger_reward.shape[1]
+        self._held = hold(setting, self._state, self._outputs)
+        self._step = self._n_steps
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Start the year again; the year itself holds no randomness."""
+        super().reset(seed=seed, options=options)
+        reset_and_observe(self.setting, self._state, self._outputs, 0, 0)
+        self._step = 0
+        return self._outputs.observation[0].copy(), {}
+
+    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Charge for one hour; raises what `ChargingEnv.step` raises."""
+        if self._step >= self._n_steps:
+            raise RuntimeError(f"the year is over at step {self._step}: reset first")
+        actions = np.asarray(action)[None]
+        check_agent_actions(actions, self._n_actions, self._state.time_step)
+        step_batch(self._held, actions)
+        self._step += 1
+        outputs = self._outputs
+        reward, truncated = outputs.reward.item(), self._step >= self._n_steps
+        return outputs.observation[0].copy(), reward, False, truncated, self._info()
+
+    def _info(self) -> dict[str, Any]:
+        state, outputs = self._state, self._outputs
+        result = {
+            "net_kwh": state.net_kwh.item(),
+            "bess_kwh": state.bess_kwh.item(),
+            "bess_soc": outputs.bess_soc_after.item(),
+            "charger_kwh": state.charger_kwh[0].copy(),
+            "ev_soc": outputs.ev_soc_after[0].copy(),
+        }
+        return {
+            "terms": dict(zip(TERMS, outputs.terms[0].tolist(), strict=True)),
+            "charger_action": outputs.charger_action[0].copy(),
+            "bess_action": outputs.bess_action.item(),
+            "result": result,
+        }

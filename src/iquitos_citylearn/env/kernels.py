@@ -34,10 +34,13 @@ numba.config.CACHE_DIR = str(cache_folder)  # type: ignore[attr-defined]
 def kernel(**options: Any) -> Callable[[Function], Function]:
     """Return the decorator of a kernel: compiled without Python objects, cached on disk.
 
+    Division by zero gives inf. Kernels are merged into those that call them: handing their arrays on would cost half as
+    much as all the rest of a step.
+
     Parameters
     ----------
     **options
         Of `numba.njit`.
     """
-    decorator: Callable[[Function], Function] = numba.njit(cache=True, error_model="numpy", **options)
+    decorator: Callable[[Function], Function] = numba.njit(cache=True, error_model="numpy", forceinline=True, **options)
     return decorator

@@ -107,8 +107,8 @@ def _car(reader: TableReader, state: IntArray, known_evs: set[str]) -> str:
     )
     if not given.any():
         raise reader.error(columns.EV_ID, 0, "the id of the charger's car in one row at least, even where none comes")
-    wrong = np.array([not isinstance(cell, str) or cell not in known_evs for cell in series], dtype=np.bool_)
-    reader.refuse(columns.EV_ID, given & wrong, f"a key of electric_vehicles_def, as text: {_some(known_evs)}")
+    known = series.isin(list(known_evs)).to_numpy()
+    reader.refuse(columns.EV_ID, given & ~known, f"a key of electric_vehicles_def, as text: {_some(known_evs)}")
     ev = str(series[given].iloc[0])
     reader.refuse(columns.EV_ID, given & (series != ev).to_numpy(), f"one car for each charger, here {ev}")
     return ev

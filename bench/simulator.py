@@ -1,0 +1,96 @@
+"""Steps a second: the twin through Gymnasium, in batches, in two processes, for 8 to 4,096 chargers; CityLearn."""
+
+import multiprocessing
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from bench.harness import measure
+from bench.sites import SCHEMA, headline_site, setting_of
+from iquitos_citylearn.env.citylearn import CityLearnSimulator
+from iquitos_citylearn.env.gym import ChargingEnv, TwinEnv
+from iquitos_citylearn.env.setting import Setting
+from iquitos_citylearn.env.vec_env import ChargingVecEnv
+from iquitos_citylearn.site.model import FloatArray
+
+N_ENVS = 32
+CHARGERS = (8, 32, 128, 512, 2048, 4096)
+HORIZON = 360
+
+
+def actions_of(n_envs: int, n_chargers: int) -> FloatArray:
+    """Return random actions."""
+    return np.random.default_rng(0).uniform(-1.0, 1.0, (n_envs, n_chargers)).astype(np.float32)
+
+
+def gym_rate(env: gymnasium.Env[Any, Any], n_steps: int) -> Callable[[], float]:
+    """Return a function that measures steps per second of processor time, reset apart."""
+    action = actions_of(1, env.action_space.shape[0])[0]
+
+    def run() -> float:
+        env.reset()
+        start = time.process_time()
+        for _ in range(n_steps):
+            env.step(action)
+        return n_steps / (time.process_time() - start)
+
+    return run
+
+
+def batch_rate(setting: Setting, n_envs: int, n_steps: int, clock: Callable[[], float]) -> Callable[[], float]:
+    """Return a function that measures environment-steps per second through `ChargingVecEnv`."""
+    env = ChargingVecEnv(setting, n_envs, seed=0)
+    actions = actions_of(n_envs, setting.years.session_of.shape[2])
+
+    def run() -> float:
+        env.reset()
+        start = clock()
+        for _ in range(n_steps):
+            env.step(actions)
+        return n_envs * n_steps / (clock() - start)
+
+    return run
+
+
+def simulators() -> dict[str, Any]:
+    """Compare the twin with CityLearn, plain and silent."""
+    setting, site = setting_of(), headline_site()
+    return measure(
+        {
+            "twin, one step": gym_rate(TwinEnv(setting), 5000),
+            f"twin, {N_ENVS} environments": batch_rate(setting, N_ENVS, 500, time.process_time),
+            "CityLearn, silent": gym_rate(ChargingEnv(CityLearnSimulator(SCHEMA, site), setting), 24),
+            "CityLearn": gym_rate(ChargingEnv(CityLearnSimulator(SCHEMA, site, silent=False), setting), 12),
+        },
+        rounds=3,
+    )
+
+
+def _rate_in_process(_: int) -> float:
+    run = batch_rate(setting_of(), N_ENVS, 4000, time.perf_counter)
+    run()
+    return run()
+
+
+def two_processes() -> dict[str, Any]:
+    """Compare two processes with one, by the clock: environments share nothing, so nothing but bandwidth can hurt."""
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+
+        def rate(n: int) -> float:
+            return sum(pool.map(_rate_in_process, range(n)))
+
+        return measure({"two processes": lambda: rate(2), "one process": lambda: rate(1)}, rounds=3)
+
+
+def chargers() -> dict[str, Any]:
+    """Measure nanoseconds of processor time per charger and step."""
+
+    def cost(n: int) -> Callable[[], float]:
+        rate = batch_rate(setting_of(n, HORIZON), 8, HORIZON - 1, time.process_time)
+        return lambda: 1e9 / (n * rate())
+
+    return measure({f"{n} chargers": cost(n) for n in sorted(CHARGERS, reverse=True)}, rounds=3)
