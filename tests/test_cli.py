@@ -10,7 +10,7 @@ from iquitos_citylearn.cli import main
 from tests.test_params import changed
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = ("build-dataset", "train", "evaluate", "trace", "compare")
+COMMANDS = ("build-dataset", "references", "train", "evaluate", "trace", "compare")
 
 
 @pytest.fixture
@@ -105,8 +105,9 @@ def test_an_untrained_agent_is_one_message(iquitos, tmp_path):
 
 
 def test_comparing_nothing_names_every_missing_result_and_writes_nothing(iquitos, tmp_path):
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
     code, out, err = iquitos("compare")
     assert (code, out) == (1, "")
-    for name in ("UNCONTROLLED", "REQUIRED", "SAC", "PPO", "A2C"):
+    for name in ("UNCONTROLLED", "REQUIRED", "LATEST", "SAC", "PPO", "A2C"):
         assert f"metrics/result_{name}.json: cannot be read" in err
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]

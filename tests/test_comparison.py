@@ -3,58 +3,112 @@ import json
 import pytest
 
 from iquitos_citylearn.artifacts import ArtifactError, write_json
-from iquitos_citylearn.comparison import KEY_FIGURES, compare, comparison_table, read_results, verdict
+from iquitos_citylearn.comparison import KEY_FIGURES, compare, read_results
+from iquitos_citylearn.comparison_text import comparison_text, verdict
+from iquitos_citylearn.seed_statistics import Resampling
+
+RESAMPLING = Resampling(n_resamples=200, confidence_level=0.95, seed=0)
+YEARS = (2023, 101)
 
 
-def run(co2_kg, total=-1.0, **others):
+def run(co2_kg, year=2023, seed=None, total=-1.0, **others):
     figures = dict.fromkeys((name for name in KEY_FIGURES if name != "reward.total"), 1.0)
-    return figures | {"co2_kg": co2_kg, "cost_usd": 2 * co2_kg, "reward": {"co2": 0.0, "total": total}} | others
+    share = (1000.0 - co2_kg) / 50.0
+    named = {} if seed is None else {"seed": seed}
+    figures |= named | {"year": year, "co2_kg": co2_kg, "cost_usd": 2 * co2_kg, "captured_share_co2": share}
+    return figures | {"adjusted": {"co2_kg": co2_kg}, "reward": {"co2": 0.0, "total": total}} | others
 
 
-def result(agent, *runs, status="complete"):
-    return {"status": status, "agent": agent, "runs": list(runs)}
+def result(agent, *runs, status="complete", **extra):
+    certification = {"headline": {"n_steps": 8760}, "sampled": {"n_steps": 672}}
+    return {"status": status, "agent": agent} | runs[0] | extra | {"certification": certification, "runs": list(runs)}
+
+
+def rule(agent, co2_kg):
+    return result(agent, *(run(co2_kg, year) for year in YEARS))
+
+
+def agent(name, *co2_kg, **extra):
+    runs = [run(value, year, seed) for seed, value in enumerate(co2_kg) for year in YEARS]
+    figures = {"captured_share_co2": 0.25, "ev_service": 1.0}
+    return result(
+        name, *runs, untrained=figures, best_constant={"action": 0.5} | figures, training_years=figures, **extra
+    )
 
 
 @pytest.fixture
 def results():
     return {
-        "UNCONTROLLED": result("UNCONTROLLED", run(1000.0, -9.0)),
-        "REQUIRED": result("REQUIRED", run(950.0, -5.0)),
-        "SAC": result("SAC", run(960.0, -6.0), run(940.0, -4.0), run(980.0, -8.0)),
-        "PPO": result("PPO", run(970.0, -7.0), run(930.0, -3.0)),
+        "UNCONTROLLED": rule("UNCONTROLLED", 1000.0),
+        "REQUIRED": rule("REQUIRED", 950.0),
+        "OPTIMUM": rule("OPTIMUM", 950.0),
+        "SAC": agent("SAC", 960.0, 940.0, 980.0),
+        "PPO": agent("PPO", 970.0, 930.0, 962.0),
     }
 
 
+def policies(results):
+    return compare(results, RESAMPLING)["policies"]
+
+
 def test_means_and_spread_over_seeds(results):
-    comparison = compare(results)
-    assert list(comparison) == ["uncontrolled", "required", "sac", "ppo"]
-    assert comparison["sac"]["n_seeds"] == 3
+    compared = policies(results)
+    assert list(compared) == ["uncontrolled", "required", "optimum", "sac", "ppo"]
+    assert (compared["sac"]["n_seeds"], compared["sac"]["n_years"]) == (3, 2)
     # 960, 940, 980: mean 960, sample deviation sqrt((0 + 400 + 400) / 2) = 20.
-    assert comparison["sac"]["co2_kg"] == {"mean": 960.0, "std": 20.0, "min": 940.0, "max": 980.0}
-    assert comparison["uncontrolled"]["co2_kg"] == {"mean": 1000.0, "std": 0.0, "min": 1000.0, "max": 1000.0}
-    assert comparison["ppo"]["reward_total"]["mean"] == -5.0
+    co2 = compared["sac"]["co2_kg"]
+    assert (co2["mean"], co2["std"], co2["min"], co2["max"]) == (960.0, 20.0, 940.0, 980.0)
+    assert 940.0 <= co2["ci_low"] < 960.0 < co2["ci_high"] <= 980.0
+    assert (compared["required"]["n_seeds"], "ci_low" in compared["required"]["co2_kg"]) == (1, False)
 
 
 def test_differences_of_means_to_uncontrolled_and_to_sac(results):
-    comparison = compare(results)
-    assert comparison["sac"]["minus_uncontrolled"]["co2_kg"] == -40.0
-    assert comparison["sac"]["minus_uncontrolled"]["cost_usd"] == -80.0
-    assert comparison["ppo"]["minus_sac"] == {
-        "co2_kg": -10.0, "cost_usd": -20.0, "peak_import_kw": 0.0, "ev_unmet_kwh": 0.0, "reward_total": 1.0,
+    compared = policies(results)
+    assert compared["sac"]["minus_uncontrolled"]["co2_kg"] == -40.0
+    assert compared["sac"]["minus_uncontrolled"]["cost_usd"] == -80.0
+    assert compared["ppo"]["minus_sac"]["co2_kg"] == -6.0
+    assert compared["uncontrolled"]["minus_sac"]["co2_kg"] == 40.0
+    assert "minus_uncontrolled" not in compared["uncontrolled"]
+    assert "minus_sac" not in compared["sac"]
+
+
+def test_improvement_over_rules_and_over_agents_of_the_same_seeds(results):
+    compared = policies(results)
+    assert compared["sac"]["improvement_over"]["uncontrolled"]["mean"] == 1.0
+    assert compared["sac"]["improvement_over"]["required"]["mean"] == pytest.approx(1 / 3)
+    # 970 against 960, 930 against 940, 962 against 980.
+    assert compared["ppo"]["improvement_over"]["sac"]["mean"] == pytest.approx(2 / 3)
+    assert "sac" not in compared["required"]["improvement_over"], (
+        "a policy without seeds has no pairs with one of three"
+    )
+
+
+def test_what_there_is_to_gain(results):
+    assert compare(results, RESAMPLING)["to_gain"] == {
+        "co2_kg": 50.0, "co2_kg_share": 0.05, "cost_usd": 100.0, "cost_usd_share": 0.05,
     }  # fmt: skip
-    assert comparison["uncontrolled"]["minus_sac"]["co2_kg"] == 40.0
-    assert "minus_uncontrolled" not in comparison["uncontrolled"]
-    assert "minus_sac" not in comparison["sac"]
+    del results["OPTIMUM"]
+    comparison = compare(results, RESAMPLING)
+    assert comparison["to_gain"] == {}
+    assert "is not known" in verdict(comparison)
 
 
-def test_a_figure_that_some_seed_lacks_is_left_out(results):
-    results["PPO"]["runs"][1]["ev_service"] = None
-    results["PPO"]["runs"][1]["self_consumption"] = None
-    comparison = compare(results)
-    assert "ev_service" not in comparison["ppo"]
-    assert "ev_service" in comparison["sac"]
-    (row,) = [line for line in comparison_table(comparison).splitlines() if line.startswith("| ppo")]
-    assert "| - |" in row
+def test_learning_is_credited_with_what_lies_above_the_best_constant(results):
+    compared = policies(results)
+    assert compared["sac"]["captured_share_co2"]["mean"] == pytest.approx(0.8)
+    assert compared["sac"]["learning_gain_co2"] == pytest.approx(0.55)
+    assert "learning_gain_co2" not in compared["required"]
+
+
+def test_a_figure_that_some_run_lacks_is_left_out(results):
+    for name in ("ev_service", "captured_share_co2"):
+        results["PPO"]["runs"][1][name] = None
+    comparison = compare(results, RESAMPLING)
+    ppo = comparison["policies"]["ppo"]
+    assert "ev_service" not in ppo
+    assert "learning_gain_co2" not in ppo
+    rows = [line for line in comparison_text(comparison).splitlines() if line.startswith("| ppo")]
+    assert all("| - |" in row for row in rows[1:])
 
 
 def leaves(node):
@@ -64,17 +118,16 @@ def leaves(node):
 
 
 def test_nothing_but_numbers_in_nested_objects_with_names_for_dvc(results, tmp_path):
-    comparison = compare(results)
+    comparison = compare(results, RESAMPLING)
     assert all(type(leaf) in (int, float) for leaf in leaves(comparison))
     write_json(tmp_path / "comparison.json", comparison)
     assert json.loads((tmp_path / "comparison.json").read_text()) == comparison
-    for figures in comparison.values():
+    for figures in comparison["policies"].values():
         assert all("." not in name for name in figures), "DVC separates names by dots"
 
 
 def test_every_policy_and_figure_has_its_place(results):
-    comparison = compare(results)
-    for figures in comparison.values():
+    for figures in policies(results).values():
         assert {name.replace(".", "_") for name in KEY_FIGURES} <= set(figures)
 
 
@@ -87,36 +140,54 @@ def test_missing_and_incomplete_results_are_refused_and_each_is_named(results, t
     write_json(files[0], results["UNCONTROLLED"] | {"status": "not certified"})
     files[1].unlink()
     files[2].write_text("{")
-    write_json(files[3], {"status": "complete", "agent": "PPO"})
+    write_json(files[3], {"status": "complete", "agent": "SAC"})
     with pytest.raises(ArtifactError, match="nothing was compared") as error:
         read_results(files)
     lines = str(error.value).splitlines()[1:]
     assert len(lines) == 4
     assert lines[0].endswith("result_UNCONTROLLED.json: status is 'not certified', not 'complete'")
     assert "result_REQUIRED.json: cannot be read: No such file" in lines[1]
-    assert "result_SAC.json: is not JSON" in lines[2]
-    assert lines[3].endswith("result_PPO.json: has no runs")
+    assert "result_OPTIMUM.json: is not JSON" in lines[2]
+    assert lines[3].endswith("result_SAC.json: has no runs")
 
 
-def test_the_table_by_hand(results):
-    table = comparison_table(compare(results)).splitlines()
-    assert len({line.count("|") for line in table}) == 1
-    assert table[2].startswith("| uncontrolled | 1.00 | 2.000 |")
-    assert table[2].endswith("| - |")
-    # 960 kg are 0.96 t, the deviation 0.02 t; cost twice that in kUSD.
-    assert table[4].startswith("| sac (3 seeds) | 0.96 +- 0.02 | 1.920 +- 0.040 |")
-    assert table[4].endswith("| -40 |")
+def test_the_tables_by_hand(results):
+    results["REQUIRED"]["certification"] = {"sampled": {"n_steps": 672}}
+    text = comparison_text(compare(results, RESAMPLING))
+    headline, years, learning = (
+        [line for line in part.splitlines() if line.startswith("|")] for part in text.split("**")[2::2]
+    )
+    for rows in (headline, years, learning):
+        assert len({row.count("|") for row in rows}) == 1
+    assert [row.split("|")[1].strip() for row in headline[2:]] == [
+        "uncontrolled", "optimum", "sac (3 seeds)", "ppo (3 seeds)",
+    ], "a policy whose headline year was not replayed is not shown beside those"  # fmt: skip
+    # 960 kg are 0.96 t, twice that the cost in kUSD; 40 of 50 kg captured.
+    assert headline[4].startswith("| sac (3 seeds) | 0.96 | 1.920 |")
+    assert headline[4].endswith("| 80.0 % |")
+    assert [row.split("|")[-2].strip() for row in years[2:5]] == ["8,760 + 672", "672", "8,760 + 672"]
+    assert learning[2] == "| sac (3 seeds) | 80.0 % | 25.0 % | 25.0 % | 25.0 % | +55.0 points |"
 
 
-def test_the_verdict_names_the_best_and_how_little_it_is(results):
-    text = verdict(compare(results))
-    # PPO's and the rule's means are equal, 950 kg: the first of them, the rule, 50 of 1,000 kg.
-    start = "Least CO2 of the policies that serve the cars: "
-    assert text.startswith(f"{start}required, 50 kg and 100 USD a year below charging at once to full (5.0 %")
-    assert "That is little, and the rule `required`" in text
-    results["PPO"] = result("PPO", run(500.0))
-    text = verdict(compare(results))
-    assert text.startswith(f"{start}ppo, 500 kg")
-    assert "That is little" not in text
-    results["PPO"] = result("PPO", run(500.0, ev_service=0.98))
-    assert verdict(compare(results)).startswith(f"{start}required"), "who leaves cars without energy saves nothing"
+def test_the_verdict_says_how_little_there_is_and_who_takes_it(results):
+    text = verdict(compare(results, RESAMPLING))
+    assert text.startswith(
+        "Between charging at once to full and perfect foresight lie 50 kg of CO2 (5.0 % of the site's)"
+    )
+    assert "100 USD a year. That is little. The rule `required`" in text
+    assert "takes 100.0 % of it without any learning." in text
+    assert text.endswith("No agent takes more than the best rule, required: the best, ppo, takes 92.0 %.")
+
+
+def test_the_verdict_names_an_agent_that_beats_every_rule_but_only_if_it_serves_the_cars(results):
+    results["PPO"] = agent("PPO", 945.0, 945.0, 945.0)
+    text = verdict(compare(results, RESAMPLING))
+    assert text.endswith("The best agent, ppo, takes 110.0 %: 10.0 points more than the best rule, required.")
+    for each in results["PPO"]["runs"]:
+        each["ev_service"] = 0.98
+    assert verdict(compare(results, RESAMPLING)).endswith("the best, sac, takes 80.0 %.")
+
+
+def test_much_to_gain_is_not_called_little(results):
+    results["OPTIMUM"] = rule("OPTIMUM", 500.0)
+    assert "That is little" not in verdict(compare(results, RESAMPLING))

@@ -8,19 +8,15 @@ import pandas as pd
 import pytest
 
 from iquitos_citylearn.agents.rules import ConstantPolicy
+from iquitos_citylearn.certification import CertificationError, certify, certify_sample
 from iquitos_citylearn.env.observation import observation_names
-from iquitos_citylearn.evaluation import (
-    Candidate,
-    CertificationError,
-    certify,
-    evaluate,
-    median_index,
-    read_headline_year,
-    write_trace,
-)
+from iquitos_citylearn.evaluation import Candidate, evaluate, median_index, write_trace
+from iquitos_citylearn.evaluation_years import make_evaluated_years
 from iquitos_citylearn.kpis import SUMMED
-from iquitos_citylearn.rollout import roll_out
-from tests.small import TERMS, setting_of
+from iquitos_citylearn.references import best_constant, find_references
+from iquitos_citylearn.rollout import roll_out, roll_out_years
+from iquitos_citylearn.service_adjusted import Reference
+from tests.small import TERMS, setting_of, years_of
 
 FLAT_KEYS = [
     "n_steps", "grid_import_kwh", "grid_export_kwh", "ev_charging_kwh", "building_load_kwh", "pv_generation_kwh",
@@ -33,9 +29,23 @@ TIMESERIES = [
 ]  # fmt: skip
 
 
+SHARES = ["captured_share_co2", "captured_share_cost", "plain_share_co2"]
+SEEDS = (2023, 101)
+REFERENCE = Reference(
+    uncontrolled_co2_kg=10.0,
+    uncontrolled_cost_usd=4.0,
+    optimum_co2_kg=6.0,
+    optimum_cost_usd=2.0,
+    bound_co2_kg=5.0,
+    bound_cost_usd=1.0,
+)
+REFERENCES = dict.fromkeys(SEEDS, REFERENCE)
+
+
 @pytest.fixture(scope="module")
-def year(params, stored):
-    return read_headline_year(params, stored.schema, "raw")
+def years(params, stored):
+    """The stored year as the headline year, and another year of its site."""
+    return make_evaluated_years(params, SEEDS, [stored.site, years_of(stored.site, 1)[0]], [0, 1], "raw")
 
 
 def candidates(*actions):
@@ -45,10 +55,10 @@ def candidates(*actions):
 
 
 @pytest.fixture(scope="module")
-def evaluated(tmp_path_factory, year):
+def evaluated(tmp_path_factory, years, stored):
     """Return the folder of an evaluation whose three candidates differ, and the result."""
     folder = tmp_path_factory.mktemp("metrics")
-    evaluate("SAC", candidates(1.0, -1.0, 0.0), year, folder)
+    evaluate("SAC", candidates(1.0, -1.0, 0.0), years, REFERENCES, folder, schema=stored.schema)
     text = (folder / "result_SAC.json").read_text()
     return SimpleNamespace(folder=folder, simulations=folder / "simulations", text=text, result=json.loads(text))
 
@@ -59,23 +69,46 @@ def test_exactly_these_files(evaluated):
 
 
 def test_keys_of_the_result_in_their_order(evaluated):
-    keys = [key for key in evaluated.result if key != "training"]
-    assert keys == ["status", "agent", "seed", *FLAT_KEYS, "certification", "runs"]
+    assert list(evaluated.result) == [
+        "status", "agent", "seed", "year", *FLAT_KEYS, "adjusted", *SHARES, "training", "mean", "reference",
+        "certification", "runs",
+    ]  # fmt: skip
     assert (evaluated.result["status"], evaluated.result["agent"]) == ("complete", "SAC")
     assert list(evaluated.result["reward"]) == [*TERMS, "total"]
-    assert evaluated.result["certification"] == {"n_steps": 72, "max_abs_deviation": 0.0}
-    assert [run["seed"] for run in evaluated.result["runs"]] == [0, 1, 2]
     for run in evaluated.result["runs"]:
-        assert [key for key in run if key != "training"] == ["seed", *FLAT_KEYS]
+        assert list(run) == ["seed", "year", *FLAT_KEYS, "adjusted", *SHARES]
+    runs = [(run["seed"], run["year"]) for run in evaluated.result["runs"]]
+    assert runs == [(0, 2023), (0, 101), (1, 2023), (1, 101), (2, 2023), (2, 101)]
 
 
-def test_the_median_seed_is_on_top(evaluated):
-    totals = [run["reward"]["total"] for run in evaluated.result["runs"]]
-    assert len(set(totals)) == 3
+def test_it_says_what_citylearn_replayed(evaluated):
+    assert evaluated.result["certification"] == {
+        "headline": {"year": 2023, "n_steps": 72, "max_abs_deviation": 0.0},
+        "sampled": {"year": 101, "n_steps": 72, "max_abs_deviation": 0.0},
+    }
+
+
+def test_the_headline_year_of_the_median_seed_is_on_top(evaluated):
+    runs = evaluated.result["runs"]
+    rewards = [runs[2 * seed]["reward"]["total"] + runs[2 * seed + 1]["reward"]["total"] for seed in range(3)]
+    assert len(set(rewards)) == 3
     seed = evaluated.result["seed"]
-    assert totals[seed] == sorted(totals)[1]
-    chosen = evaluated.result["runs"][seed]
+    assert rewards[seed] == sorted(rewards)[1]
+    chosen = runs[2 * seed]
     assert {key: evaluated.result[key] for key in chosen} == chosen
+    assert evaluated.result["training"] == {"timesteps": 100 + seed}
+
+
+def test_shares_are_of_the_years_reference_and_means_are_over_all_runs(evaluated):
+    runs = evaluated.result["runs"]
+    for run in runs:
+        assert run["captured_share_co2"] == (10.0 - run["adjusted"]["co2_kg"]) / 4.0
+        assert run["captured_share_cost"] == (4.0 - run["adjusted"]["cost_usd"]) / 2.0
+        assert run["plain_share_co2"] == (10.0 - run["co2_kg"]) / 4.0
+        assert run["adjusted"]["co2_kg"] >= run["co2_kg"]
+    mean = sum(run["captured_share_co2"] for run in runs) / 6
+    assert evaluated.result["mean"]["captured_share_co2"] == pytest.approx(mean)
+    assert evaluated.result["reference"]["optimum_co2_kg"] == 6.0
 
 
 @pytest.mark.parametrize(
@@ -105,10 +138,10 @@ def test_the_time_series_has_the_named_columns_a_row_a_step_and_sums_to_the_resu
     assert max(float(row["grid_import_kwh"]) for row in rows) == evaluated.result["peak_import_kw"]
 
 
-def test_the_trace_holds_every_step_exactly(evaluated, year):
+def test_the_trace_holds_every_step_exactly(evaluated, years):
     table = pd.read_csv(evaluated.simulations / "trace_SAC.csv", dtype=str)
     chargers = ["charger_001", "charger_002", "charger_003"]
-    names = observation_names(year.setting.tables.pv_forecast_kwh.shape[2], chargers)
+    names = observation_names(years.setting.tables.pv_forecast_kwh.shape[2], chargers)
     assert list(table.columns) == (
         [f"obs_{name}" for name in names]
         + [f"action_{name}" for name in chargers]
@@ -116,7 +149,7 @@ def test_the_trace_holds_every_step_exactly(evaluated, year):
     )
     assert len(table) == 72
     action = (1.0, -1.0, 0.0)[evaluated.result["seed"]]
-    rollout = roll_out(ConstantPolicy(action, 3), year.setting)
+    rollout, _ = roll_out_years(ConstantPolicy(action, 3), years.setting)
     written = table.to_numpy()
     n_names = len(names)
     np.testing.assert_array_equal(written[:, :n_names].astype(np.float32), rollout.observation)
@@ -124,12 +157,12 @@ def test_the_trace_holds_every_step_exactly(evaluated, year):
     np.testing.assert_array_equal(written[:, n_names + 3 :].astype(np.float64), rollout.reward_terms)
 
 
-def test_the_same_evaluation_gives_the_same_bytes_and_the_trace_can_be_made_again(evaluated, year, tmp_path):
-    evaluate("SAC", candidates(1.0, -1.0, 0.0), year, tmp_path)
+def test_the_same_evaluation_gives_the_same_bytes_and_the_trace_can_be_made_again(evaluated, years, stored, tmp_path):
+    evaluate("SAC", candidates(1.0, -1.0, 0.0), years, REFERENCES, tmp_path, schema=stored.schema)
     for path in (p for p in evaluated.folder.rglob("*") if p.is_file()):
         assert (tmp_path / path.relative_to(evaluated.folder)).read_bytes() == path.read_bytes(), path
     action = (1.0, -1.0, 0.0)[evaluated.result["seed"]]
-    write_trace(tmp_path / "again.csv", roll_out(ConstantPolicy(action, 3), year.setting), year)
+    write_trace(tmp_path / "again.csv", roll_out_years(ConstantPolicy(action, 3), years.setting)[0], years)
     assert (tmp_path / "again.csv").read_bytes() == (evaluated.simulations / "trace_SAC.csv").read_bytes()
 
 
@@ -138,38 +171,71 @@ def test_nothing_of_machine_or_clock_stands_in_the_result(evaluated):
         assert word not in evaluated.text.replace("timesteps", "")
 
 
-def test_a_rule_has_no_seed_and_no_training(year, tmp_path):
-    evaluate("UNCONTROLLED", [Candidate(None, ConstantPolicy(1.0, 3), {})], year, tmp_path)
-    result = json.loads((tmp_path / "result_UNCONTROLLED.json").read_text())
-    assert list(result) == ["status", "agent", *FLAT_KEYS, "certification", "runs"]
-    assert len(result["runs"]) == 1
+def test_a_rule_has_no_seed_and_no_training_and_publishes_no_series_that_was_not_replayed(years, tmp_path):
+    evaluate("LATEST", [Candidate(None, ConstantPolicy(1.0, 3), {})], years, REFERENCES, tmp_path, schema=None)
+    assert [path.name for path in tmp_path.rglob("*")] == ["result_LATEST.json"]
+    result = json.loads((tmp_path / "result_LATEST.json").read_text())
+    assert not {"seed", "training"} & set(result)
+    assert [run["year"] for run in result["runs"]] == [2023, 101]
+    assert list(result["certification"]) == ["sampled"]
+
+
+def test_years_side_by_side_are_the_years_one_by_one(years):
+    for index, rollout in enumerate(roll_out_years(ConstantPolicy(0.3, 3), years.setting)):
+        alone = roll_out(ConstantPolicy(0.3, 3), years.setting_of(index))
+        for name in vars(alone):
+            np.testing.assert_array_equal(getattr(rollout, name), getattr(alone, name), err_msg=name)
+
+
+def test_what_there_is_to_gain_and_what_a_constant_gains(years):
+    references = find_references(years)
+    assert list(references) == list(SEEDS)
+    at_once = roll_out_years(ConstantPolicy(1.0, 3), years.setting)
+    for index, reference in enumerate(references.values()):
+        carbon = years.sites[index].carbon_kg_per_kwh
+        assert reference.uncontrolled_co2_kg == pytest.approx(float(np.maximum(at_once[index].net_kwh, 0) @ carbon))
+        assert reference.bound_co2_kg <= reference.optimum_co2_kg + 1e-3
+        assert reference.optimum_co2_kg <= reference.uncontrolled_co2_kg + 1e-3
+    constant = best_constant(years, references)
+    assert -1.0 <= constant["action"] <= 1.0
+    assert constant["captured_share_co2"] >= -1e-9, "charging at once is one of the constants"
 
 
 @pytest.mark.parametrize("series", ["net_kwh", "bess_soc", "charger_kwh", "ev_soc"])
-def test_the_smallest_tampering_with_any_quantity_shows(year, series):
-    rollout = roll_out(ConstantPolicy(1.0, 3), year.setting)
-    assert certify(rollout, year)["max_abs_deviation"] == 0.0
+def test_the_smallest_tampering_with_any_quantity_shows(years, stored, series):
+    rollout = roll_out(ConstantPolicy(1.0, 3), years.setting_of(0))
+    assert certify(rollout, stored.schema, stored.site)["max_abs_deviation"] == 0.0
     values = getattr(rollout, series)
     step = np.unravel_index(np.argmax(np.abs(values)), values.shape)
     values[step] = np.nextafter(values[step], np.inf)
-    deviation = certify(rollout, year)["max_abs_deviation"]
+    deviation = certify(rollout, stored.schema, stored.site)["max_abs_deviation"]
     assert 0.0 < deviation < 1e-9
 
 
-def test_tampering_with_an_action_shows(year):
-    rollout = roll_out(ConstantPolicy(1.0, 3), year.setting)
+def test_tampering_with_an_action_shows(years, stored):
+    rollout = roll_out(ConstantPolicy(1.0, 3), years.setting_of(0))
     charging = np.argwhere(rollout.charger_kwh > 0.5)[0]
     rollout.charger_action[tuple(charging)] *= 0.5
-    assert certify(rollout, year)["max_abs_deviation"] > 0.1
+    assert certify(rollout, stored.schema, stored.site)["max_abs_deviation"] > 0.1
 
 
-def test_a_twin_that_runs_another_site_is_not_certified_and_the_result_says_so(params, year, tmp_path):
-    load_kwh = year.site.load_kwh.copy()
+def test_a_sample_is_replayed_from_a_data_set_of_its_own_up_to_its_last_step(years, monkeypatch):
+    rollout = roll_out_years(ConstantPolicy(1.0, 3), years.setting)[1]
+    monkeypatch.setattr("iquitos_citylearn.certification.SAMPLED_STEPS", 30)
+    rollout.net_kwh[30] += 1.0
+    assert certify_sample(rollout, years.sites[1]) == {"n_steps": 30, "max_abs_deviation": 0.0}
+    rollout.net_kwh[29] += 1.0
+    assert certify_sample(rollout, years.sites[1])["max_abs_deviation"] == pytest.approx(1.0)
+
+
+def test_a_twin_that_runs_another_site_is_not_certified_and_the_result_says_so(params, years, stored, tmp_path):
+    load_kwh = stored.site.load_kwh.copy()
     load_kwh[40] += 1.0
-    other = replace(year, setting=setting_of(replace(year.site, load_kwh=load_kwh), params))
+    other = replace(years, setting=setting_of([replace(stored.site, load_kwh=load_kwh), years.sites[1]], params))
     with pytest.raises(CertificationError, match=r"PPO: CityLearn deviates from the twin by up to [\d.]+; see the res"):
-        evaluate("PPO", candidates(1.0), other, tmp_path)
+        evaluate("PPO", candidates(1.0), other, REFERENCES, tmp_path, schema=stored.schema)
     result = json.loads((tmp_path / "result_PPO.json").read_text())
     assert result["status"] == "not certified"
-    assert result["certification"]["max_abs_deviation"] > 0.01
+    assert result["certification"]["headline"]["max_abs_deviation"] > 0.01
+    assert result["certification"]["sampled"]["max_abs_deviation"] == 0.0
     assert len((tmp_path / "simulations" / "trace_PPO.csv").read_text().splitlines()) == 73

@@ -15,8 +15,10 @@ from iquitos_citylearn.optimum.policy import PlanPolicy
 from iquitos_citylearn.optimum.program import Prices, Program
 from iquitos_citylearn.rollout import roll_out
 from iquitos_citylearn.site.dataset import write_dataset
+from iquitos_citylearn.site.storage import write_draw
 from iquitos_citylearn.stages.baseline import evaluate_optimum
-from tests.small import bess, hand_site, setting_of, small_site
+from iquitos_citylearn.stages.references import write_references
+from tests.small import bess, hand_site, setting_of, small_site, years_of
 
 SOME = settings(max_examples=15, deadline=None)
 
@@ -190,13 +192,23 @@ def test_program_without_an_optimum_is_an_error(params):
 
 
 def test_stage_writes_result_series_and_trace_with_the_bounds(params, monkeypatch, tmp_path):
-    write_dataset(small_site(2), tmp_path / "data/site")
+    site = small_site(2)
+    write_dataset(site, tmp_path / "data/site")
+    for seed, year in zip(params.site.draws.evaluation_seeds, years_of(site, 2), strict=True):
+        write_draw(year, tmp_path / f"data/evaluation/{seed}")
+    for seed, year in zip(params.site.draws.training_seeds, years_of(site, 6), strict=True):
+        write_draw(year, tmp_path / f"data/training/{seed}")
     monkeypatch.chdir(tmp_path)
+    write_references(params)
     evaluate_optimum(params)
     result = json.loads((tmp_path / "metrics/result_OPTIMUM.json").read_text())
     assert (result["status"], result["agent"]) == ("complete", "OPTIMUM")
-    assert result["certification"] == {"n_steps": 72, "max_abs_deviation": 0.0}
+    assert [part["max_abs_deviation"] for part in result["certification"].values()] == [0.0, 0.0]
+    assert [part["n_steps"] for part in result["certification"].values()] == [72, 72]
     assert result["ev_service"] == 1.0
+    for run in result["runs"]:
+        assert run["captured_share_co2"] == pytest.approx(1.0, abs=1e-6)
+        assert run["captured_share_cost"] <= 1.0 + 1e-6
     assert result["optimum"]["bound_out_of_reach"]
     co2 = result["optimum"]["co2"]
     assert co2["replayed"] == pytest.approx(result["co2_kg"])

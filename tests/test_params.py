@@ -162,6 +162,14 @@ def test_every_value_stands_under_a_comment():
             {"site__draws__headline_seed": 1},
             "site.draws: training_seeds holds the headline seed 1: agents would train on it",
         ),
+        (
+            {"site__draws__evaluation_seeds": [3, 101]},
+            "site.draws: evaluation_seeds holds training seeds [3]: agents would be judged on what they saw",
+        ),
+        (
+            {"site__draws__evaluation_seeds": [2023, 101]},
+            "site.draws: evaluation_seeds holds the headline seed 2023, which is evaluated anyway",
+        ),
         ({"site__draws__training_seeds": [1, 2, 3, 3]}, "site.draws: training_seeds has a seed twice: [1, 2, 3, 3]"),
         (
             {"environment__evening_peak_hours": [18, 24]},

@@ -89,7 +89,7 @@ def project(first_run, tmp_path):
 def test_agents_follow_one_another_each_evaluated_before_the_next_starts(first_run):
     _, ran = first_run
     assert ran[0] == "build_dataset"
-    assert {"baseline@uncontrolled", "baseline@required"} <= set(ran)
+    assert {"references", "baseline@uncontrolled", "baseline@required", "rule@latest"} <= set(ran)
     assert [stage for stage in ran if stage in CASCADE] == CASCADE
     assert len(ran) == len(set(ran))
 
@@ -127,7 +127,7 @@ def test_a_run_from_scratch_gives_the_same_bytes(project):
     before = (project / "dvc.lock").read_bytes()
     status, ran, output = repro(project, "--force", "--no-run-cache")
     assert status == 0, output
-    assert len(ran) == len(CASCADE) + 4  # the data set and three baselines
+    assert len(ran) == len(CASCADE) + 10  # data set, references, three baselines, five rules
     assert (project / "dvc.lock").read_bytes() == before
 
 

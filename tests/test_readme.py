@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from iquitos_citylearn.artifacts import read_json
-from iquitos_citylearn.comparison import comparison_table, verdict
+from iquitos_citylearn.comparison_text import comparison_text
 from iquitos_citylearn.readme import BEGIN, END, with_results
 
 README = Path("README.md")
@@ -19,8 +19,7 @@ def test_readme_shows_the_committed_comparison() -> None:
 
 def test_comparison_text_is_made_from_the_comparison_metrics() -> None:
     comparison = read_json(Path("metrics/comparison.json"))
-    text = comparison_table(comparison) + "\n" + verdict(comparison) + "\n"
-    assert text == Path("metrics/comparison.md").read_text(encoding="utf-8")
+    assert comparison_text(comparison) == Path("metrics/comparison.md").read_text(encoding="utf-8")
 
 
 def test_results_replace_what_stands_between_the_markers() -> None:

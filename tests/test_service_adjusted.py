@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from iquitos_citylearn.agents.rules import ConstantPolicy
 from iquitos_citylearn.kpis import make_timeseries, session_outcomes
 from iquitos_citylearn.rollout import roll_out
-from iquitos_citylearn.service_adjusted import captured_share, captured_shares, service_adjusted
+from iquitos_citylearn.service_adjusted import Reference, captured_share, captured_shares, service_adjusted
 from tests.small import hand_site, setting_of, small_site
 
 
@@ -98,6 +98,14 @@ def test_starving_cars_raises_only_the_plain_share(params):
     unmet = session_outcomes(idle, setting, site).unmet_kwh
     result = service_adjusted(series, unmet, site.sessions, setting)
     assert unmet.tolist() == [4.0]
-    charged_full, policy = {"co2_kg": 4.0, "cost_usd": 2.0}, {"co2_kg": 0.0, "cost_usd": 0.0}
-    shares = captured_shares(charged_full, policy, result, optimum_co2_kg=2.0, optimum_cost_usd=1.0)
+    reference = Reference(
+        uncontrolled_co2_kg=4.0,
+        uncontrolled_cost_usd=2.0,
+        optimum_co2_kg=2.0,
+        optimum_cost_usd=1.0,
+        bound_co2_kg=2.0,
+        bound_cost_usd=1.0,
+    )
+    adjusted = {"co2_kg": result.co2_kg, "cost_usd": result.cost_usd}
+    shares = captured_shares({"co2_kg": 0.0, "cost_usd": 0.0, "adjusted": adjusted}, reference)
     assert shares == {"captured_share_co2": 1.0, "captured_share_cost": 1.0, "plain_share_co2": 2.0}

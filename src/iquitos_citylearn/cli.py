@@ -39,6 +39,15 @@ class Policy(StrEnum):
     UNCONTROLLED = "uncontrolled"
     REQUIRED = "required"
     OPTIMUM = "optimum"
+    LATEST = "latest"
+    LEAST_LAXITY = "least_laxity"
+    SOLAR_FOLLOWING = "solar_following"
+    RANDOM = "random"
+    IDLE = "idle"
+
+
+BASELINES = (Policy.UNCONTROLLED, Policy.REQUIRED, Policy.OPTIMUM)
+"""Policies without a model whose headline year CityLearn replays in full."""
 
 
 @app.command("build-dataset")
@@ -47,6 +56,14 @@ def build_dataset_command() -> None:
     from iquitos_citylearn.stages.build_dataset import build_dataset
 
     build_dataset(_params(), Path("data"), Path("metrics"))
+
+
+@app.command()
+def references() -> None:
+    """Find what there is to gain in every year."""
+    from iquitos_citylearn.stages.references import write_references
+
+    write_references(_params())
 
 
 @app.command()
@@ -81,16 +98,20 @@ def train(
 
 @app.command()
 def evaluate(policy: Annotated[Policy, typer.Option(help="Which policy.")]) -> None:
-    """Run a policy over the headline year, certified in CityLearn."""
+    """Run a policy over the evaluation years, certified in CityLearn."""
     params = _params()
     if policy.value in list(Agent):
         from iquitos_citylearn.stages.evaluate import evaluate_agent
 
         evaluate_agent(policy.value, params)
-    else:
+    elif policy in BASELINES:
         from iquitos_citylearn.stages.baseline import evaluate_baseline
 
         evaluate_baseline(policy.value, params)
+    else:
+        from iquitos_citylearn.stages.rule import evaluate_rule
+
+        evaluate_rule(policy.value, params)
 
 
 @app.command()
@@ -106,7 +127,7 @@ def compare() -> None:
     """Put every policy's result side by side."""
     from iquitos_citylearn.stages.compare import compare_results
 
-    typer.echo(compare_results())
+    typer.echo(compare_results(_params()))
 
 
 def _params() -> "Params":

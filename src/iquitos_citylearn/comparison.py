@@ -1,13 +1,20 @@
-"""All policies side by side: mean and spread over seeds, differences to charging at once and to SAC."""
+"""All policies side by side: what there is to gain, who gains how much of it, and how sure that is."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
+import numpy as np
+
 from iquitos_citylearn.artifacts import ArtifactError, read_json
+from iquitos_citylearn.seed_statistics import Resampling, probability_of_improvement, summarise_scores
+from iquitos_citylearn.site.model import FloatArray
 
 KEY_FIGURES = (
+    "captured_share_co2",
+    "captured_share_cost",
+    "plain_share_co2",
     "co2_kg",
     "cost_usd",
     "grid_import_kwh",
@@ -23,10 +30,9 @@ KEY_FIGURES = (
 )
 REFERENCES = ("UNCONTROLLED", "SAC")
 DIFFERENCES = ("co2_kg", "cost_usd", "peak_import_kw", "ev_unmet_kwh", "reward.total")
-SERVING = 0.99
-"""A policy whose service is below this saves CO2 by leaving cars without what they need."""
-LITTLE_SHARE = 0.10
-"""Below this share of uncontrolled CO2 the report calls the gain small."""
+BESIDE_AN_AGENT = ("untrained", "best_constant", "training_years")
+IMPROVEMENT = "adjusted.co2_kg"
+"""The figure of which less is an improvement: CO2 with what cars lacked imported after all."""
 
 
 def read_results(files: Iterable[Path]) -> dict[str, dict[str, Any]]:
@@ -54,36 +60,60 @@ def read_results(files: Iterable[Path]) -> dict[str, dict[str, Any]]:
     return results
 
 
-def compare(results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def compare(results: Mapping[str, Mapping[str, Any]], resampling: Resampling) -> dict[str, Any]:
     """Compare results.
 
     Parameters
     ----------
     results : mapping
         Complete results by policy, as `evaluation.evaluate` writes them.
+    resampling : Resampling
+        How intervals over seeds are found.
 
     Returns
     -------
     dict
-        Per policy: every key figure over its seeds (`mean`, `std`, `min`, `max`; a figure that some seed lacks is
-        left out), `n_seeds`, and the differences of means to each reference (negative: less than it).
+        `to_gain`: CO2 [kg] and cost [USD] a year between charging at once and the optimum, and their share of the
+        former, means over the evaluation years. `policies`: for each, every key figure over seeds and years
+        (`seed_statistics.summarise_scores`; a figure that some run lacks is left out), `n_seeds`, `n_years`, the
+        figures of the headline year of its median seed, the differences of means to each reference (negative: less
+        than it), the probability of improvement over every other policy, what CityLearn replayed, and for an agent
+        `untrained`, `best_constant`, `training_years` and `learning_gain_co2`, its share above the best constant's.
     """
-    spread = {name: _spread(result["runs"]) for name, result in results.items()}
     return {
-        name.lower(): {"n_seeds": len(results[name]["runs"])} | figures | _differences(name, spread)
-        for name, figures in spread.items()
+        "to_gain": _to_gain(results),
+        "policies": {name.lower(): _compared(name, results, resampling) for name in results},
     }
 
 
-def _spread(runs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    spread = {}
-    for name in KEY_FIGURES:
-        values = [_figure(run, name) for run in runs]
-        numbers = [value for value in values if value is not None]
-        if len(numbers) == len(values):
-            deviation = stdev(numbers) if len(numbers) > 1 else 0.0
-            spread[name] = {"mean": fmean(numbers), "std": deviation, "min": min(numbers), "max": max(numbers)}
-    return {name.replace(".", "_"): figures for name, figures in spread.items()}
+def _compared(name: str, results: Mapping[str, Mapping[str, Any]], resampling: Resampling) -> dict[str, Any]:
+    result = results[name]
+    scores = {figure: _scores(result["runs"], figure) for figure in KEY_FIGURES}
+    known = {figure: values for figure, values in scores.items() if values is not None}
+    n_seeds, n_years = next(iter(known.values())).shape
+    compared: dict[str, Any] = {"n_seeds": n_seeds, "n_years": n_years}
+    compared |= {figure.replace(".", "_"): summarise_scores(values, resampling) for figure, values in known.items()}
+    compared["headline"] = {
+        figure.replace(".", "_"): value for figure in KEY_FIGURES if (value := _figure(result, figure)) is not None
+    }
+    compared |= _differences(name, results)
+    compared["improvement_over"] = _improvements(name, results, resampling)
+    compared["replayed_steps"] = {part: entry["n_steps"] for part, entry in result["certification"].items()}
+    compared |= {key: _numbers(result[key]) for key in BESIDE_AN_AGENT if key in result}
+    constant = result.get("best_constant", {}).get("captured_share_co2")
+    if constant is not None and "captured_share_co2" in compared:
+        compared["learning_gain_co2"] = compared["captured_share_co2"]["mean"] - constant
+    return compared
+
+
+def _scores(runs: Sequence[Mapping[str, Any]], figure: str) -> FloatArray | None:
+    """Return a figure of every run, shape (n_seeds, n_years); None if a run lacks it."""
+    by_seed: dict[Any, list[float | None]] = {}
+    for run in runs:
+        by_seed.setdefault(run.get("seed"), []).append(_figure(run, figure))
+    if any(value is None for values in by_seed.values() for value in values):
+        return None
+    return np.array(list(by_seed.values()), dtype=np.float64)
 
 
 def _figure(run: Mapping[str, Any], name: str) -> float | None:
@@ -93,65 +123,46 @@ def _figure(run: Mapping[str, Any], name: str) -> float | None:
     return None if value is None else float(value)
 
 
-def _differences(name: str, spread: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
+def _differences(name: str, results: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     differences = {}
     for reference in REFERENCES:
-        if reference not in spread or reference == name:
+        if reference not in results or reference == name:
             continue
+        pairs = {
+            key: (_scores(results[name]["runs"], key), _scores(results[reference]["runs"], key)) for key in DIFFERENCES
+        }
         differences[f"minus_{reference.lower()}"] = {
-            key: spread[name][key]["mean"] - spread[reference][key]["mean"]
-            for key in (figure.replace(".", "_") for figure in DIFFERENCES)
-            if key in spread[name] and key in spread[reference]
+            key.replace(".", "_"): float(mine.mean() - other.mean())
+            for key, (mine, other) in pairs.items()
+            if mine is not None and other is not None
         }
     return differences
 
 
-def comparison_table(comparison: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the comparison as a Markdown table: means over seeds, the spread behind +-."""
-    header = ("policy", "CO2 [t]", "cost [kUSD]", "peak import [kW]", "EV energy [MWh]", "EV service", "unmet [kWh]",
-              "CO2 against uncontrolled [kg]")  # fmt: skip
-    lines = ["| " + " | ".join(header) + " |", "|---|" + "---:|" * (len(header) - 1)]
-    for name, figures in comparison.items():
-        against = figures.get("minus_uncontrolled", {}).get("co2_kg")
-        cells = (
-            f"{name} ({figures['n_seeds']} seeds)" if figures["n_seeds"] > 1 else name,
-            _cell(figures["co2_kg"], 1e-3, 2),
-            _cell(figures["cost_usd"], 1e-3, 3),
-            _cell(figures["peak_import_kw"], 1.0, 1),
-            _cell(figures["ev_charging_kwh"], 1e-3, 2),
-            _cell(figures["ev_service"], 100.0, 2, " %") if "ev_service" in figures else "-",
-            _cell(figures["ev_unmet_kwh"], 1.0, 1),
-            "-" if against is None else f"{against:+,.0f}",
-        )
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+def _improvements(
+    name: str, results: Mapping[str, Mapping[str, Any]], resampling: Resampling
+) -> dict[str, dict[str, float]]:
+    """Return the probability of improvement over every policy whose runs pair with this one's."""
+    mine = _scores(results[name]["runs"], IMPROVEMENT)
+    improvements = {}
+    for other, result in results.items():
+        theirs = _scores(result["runs"], IMPROVEMENT)
+        if other == name or mine is None or theirs is None or len(theirs) not in {1, len(mine)}:
+            continue
+        improvements[other.lower()] = probability_of_improvement(-mine, -theirs, resampling)
+    return improvements
 
 
-def verdict(comparison: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return what there is to gain against charging at once, and who gains it, in a sentence or two."""
-    base = comparison["uncontrolled"]["co2_kg"]["mean"]
-    serving = [name for name, figures in comparison.items() if _serves(figures)]
-    best = min(serving, key=lambda name: comparison[name]["co2_kg"]["mean"], default="uncontrolled")
-    gain_kg = base - comparison[best]["co2_kg"]["mean"]
-    gain_usd = comparison["uncontrolled"]["cost_usd"]["mean"] - comparison[best]["cost_usd"]["mean"]
-    share = gain_kg / base if base else 0.0
-    text = (
-        f"Least CO2 of the policies that serve the cars: {best}, {gain_kg:,.0f} kg and {gain_usd:,.0f} USD a year "
-        f"below charging at once to full ({100 * share:.1f} % of the site's CO2)."
-    )
-    if "required" in comparison and share < LITTLE_SHARE:
-        rule_kg = base - comparison["required"]["co2_kg"]["mean"]
-        text += (
-            f" That is little, and the rule `required` (charge at once, but only what the driver asked for) takes "
-            f"{rule_kg:,.0f} kg of it without any learning."
-        )
-    return text
+def _to_gain(results: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """Return what the optimum saves against charging at once; nothing where one of them is not compared."""
+    if not {"UNCONTROLLED", "OPTIMUM"} <= set(results):
+        return {}
+    gain: dict[str, float] = {}
+    for figure in ("co2_kg", "cost_usd"):
+        base, best = (fmean(run[figure] for run in results[name]["runs"]) for name in ("UNCONTROLLED", "OPTIMUM"))
+        gain |= {figure: base - best, f"{figure}_share": (base - best) / base if base else 0.0}
+    return gain
 
 
-def _serves(figures: Mapping[str, Any]) -> bool:
-    return "ev_service" not in figures or bool(figures["ev_service"]["mean"] >= SERVING)
-
-
-def _cell(spread: Mapping[str, float], scale: float, decimals: int, unit: str = "") -> str:
-    mean = f"{spread['mean'] * scale:,.{decimals}f}"
-    return f"{mean} +- {spread['std'] * scale:,.{decimals}f}{unit}" if spread["std"] else mean + unit
+def _numbers(figures: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: value for name, value in figures.items() if value is not None}

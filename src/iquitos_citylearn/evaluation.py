@@ -1,38 +1,33 @@
-"""Evaluation of a policy: every seed on the twin, the median one certified step by step in CityLearn, and the files."""
+"""Evaluation of a policy: every seed over every evaluation year on the twin, certified in CityLearn, and the files."""
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 from numpy.typing import NDArray
 
 from iquitos_citylearn.agents.rules import Policy
 from iquitos_citylearn.artifacts import write_csv, write_json, write_through
+from iquitos_citylearn.certification import CertificationError, certify, certify_sample
 from iquitos_citylearn.env.observation import observation_names
-from iquitos_citylearn.env.replay import Trajectory, replay
 from iquitos_citylearn.env.reward import TERMS
-from iquitos_citylearn.env.setting import Setting, make_setting
-from iquitos_citylearn.kpis import key_figures, make_timeseries, session_outcomes
-from iquitos_citylearn.params import Params
-from iquitos_citylearn.rollout import Rollout, roll_out
-from iquitos_citylearn.site.dataset_reader import read_dataset
-from iquitos_citylearn.site.model import Site
+from iquitos_citylearn.evaluation_years import Years
+from iquitos_citylearn.kpis import make_timeseries
+from iquitos_citylearn.rollout import Rollout, roll_out_years
+from iquitos_citylearn.service_adjusted import Reference, captured_shares
+from iquitos_citylearn.year_figures import mean_figures, year_figures
 
 logger = logging.getLogger(__name__)
 
-HEADLINE_FORECAST_KEY = 0
-"""Training years have 1, 2, ...: no two years share their forecast errors."""
-
-
-class CertificationError(RuntimeError):
-    """CityLearn does not reproduce what the twin computed."""
+HEADLINE, SAMPLED = 0, 1
+"""Indices of the evaluation years that CityLearn replays: the headline year in full, the next one for some weeks."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +37,7 @@ class Candidate:
     Attributes
     ----------
     seed : int or None
-        Seed of the training; None for a rule.
+        Seed of the training; None for a rule without one.
     policy : Policy
         What decides.
     training : dict
@@ -55,36 +50,71 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class HeadlineYear:
-    """The year of `data/site`, ready to be run."""
+class Evaluation:
+    """A policy, evaluated.
 
-    schema: Path
-    site: Site
-    setting: Setting
-    calendar_year: int
+    Attributes
+    ----------
+    runs : list of dict
+        Figures of every seed in every year, the seeds in their order and the years in theirs.
+    chosen : int
+        Index of the candidate with the median reward.
+    headline, sampled : Rollout
+        Its years that CityLearn replays.
+    """
+
+    runs: list[dict[str, Any]]
+    chosen: int
+    headline: Rollout
+    sampled: Rollout
 
 
-def read_headline_year(params: Params, schema: Path, action_mapping: str) -> HeadlineYear:
-    """Read the headline year for policies of one action mapping.
+def run_candidates(
+    name: str, candidates: Sequence[Candidate], years: Years, references: Mapping[int, Reference]
+) -> Evaluation:
+    """Run every candidate over every year.
 
     Raises
     ------
-    DatasetError
-        If the data set is missing or damaged.
+    FloatingPointError
+        If anything in a year is not finite.
     """
-    site = read_dataset(schema)
-    setting = make_setting([site], params.environment, params.reward, action_mapping, [HEADLINE_FORECAST_KEY])
-    return HeadlineYear(schema, site, setting, params.site.calendar.year)
+    runs, rewards, kept = [], [], []
+    for candidate in candidates:
+        rollouts = roll_out_years(candidate.policy, years.setting)
+        figures = runs_of(candidate.seed, rollouts, years, references)
+        runs += figures
+        rewards.append(fmean(run["reward"]["total"] for run in figures))
+        kept.append((rollouts[HEADLINE], rollouts[SAMPLED]))
+        logger.info("%s seed %s: %s", name, candidate.seed, _in_short(figures[HEADLINE]))
+    chosen = median_index(rewards)
+    return Evaluation(runs, chosen, *kept[chosen])
+
+
+def runs_of(
+    seed: int | None, rollouts: Sequence[Rollout], years: Years, references: Mapping[int, Reference]
+) -> list[dict[str, Any]]:
+    """Return seed, year, figures and captured shares of every year of a candidate."""
+    runs = []
+    for index, rollout in enumerate(rollouts):
+        figures = year_figures(rollout, years, index)
+        shares = captured_shares(figures, references[years.seeds[index]])
+        named = {"seed": seed} if seed is not None else {}
+        runs.append(named | {"year": years.seeds[index]} | figures | shares)
+    return runs
 
 
 def evaluate(
     name: str,
     candidates: Sequence[Candidate],
-    year: HeadlineYear,
+    years: Years,
+    references: Mapping[int, Reference],
     metrics_folder: Path,
+    *,
+    schema: Path | None,
     extra: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
-    """Run every candidate over the headline year, certify the median one, and write result, time series and trace.
+    """Run every candidate, certify the median one in CityLearn, and write result, time series and trace.
 
     Parameters
     ----------
@@ -92,12 +122,17 @@ def evaluate(
         Name of the policy in upper case, as in `result_SAC.json`.
     candidates : sequence of Candidate
         One per seed.
-    year : HeadlineYear
-        The year, with the policy's action mapping.
+    years : Years
+        The evaluation years, the headline year first, with the policy's action mapping.
+    references : mapping of int to Reference
+        What there is to gain, by the seed of the year.
     metrics_folder : Path
         Where `result_<name>.json` and `simulations/` go.
+    schema : Path or None
+        Data set of the headline year: it is replayed in full, and its time series and trace are published. None: it is
+        not, and they are not.
     extra : mapping
-        What else the result holds, beside the figures of the median candidate.
+        What else the result holds.
 
     Raises
     ------
@@ -106,22 +141,27 @@ def evaluate(
     FloatingPointError
         If anything in a year is not finite.
     """
-    rollouts, figures = [], []
-    for candidate in candidates:
-        rollouts.append(roll_out(candidate.policy, year.setting))
-        figures.append(_figures(candidate, _series(rollouts[-1], year), rollouts[-1], year))
-        logger.info("%s seed %s: %s", name, candidate.seed, _headline(figures[-1]))
-    chosen = median_index([run["reward"]["total"] for run in figures])
-    rollout = rollouts[chosen]
-    certification = certify(rollout, year)
-    exact = certification["max_abs_deviation"] == 0.0
-    result = {"status": "complete" if exact else "not certified", "agent": name} | figures[chosen] | dict(extra)
-    simulations = metrics_folder / "simulations"
-    write_csv(simulations / f"timeseries_{name}.csv", _series(rollout, year))
-    write_trace(simulations / f"trace_{name}.csv", rollout, year)
-    write_json(metrics_folder / f"result_{name}.json", result | {"certification": certification, "runs": figures})
-    if not exact:
-        deviation = certification["max_abs_deviation"]
+    evaluation = run_candidates(name, candidates, years, references)
+    certification = _certify(evaluation, years, schema)
+    deviation = max(part["max_abs_deviation"] for part in certification.values())
+    result: dict[str, Any] = {"status": "complete" if deviation == 0.0 else "not certified", "agent": name}
+    result |= evaluation.runs[evaluation.chosen * len(years.seeds) + HEADLINE]
+    training = candidates[evaluation.chosen].training
+    result |= ({"training": training} if training else {}) | dict(extra)
+    result |= {
+        "mean": mean_figures(evaluation.runs),
+        "reference": asdict(references[years.seeds[HEADLINE]]),
+        "certification": certification,
+        "runs": evaluation.runs,
+    }
+    if schema is not None:
+        rollout, setting, site = evaluation.headline, years.setting_of(HEADLINE), years.sites[HEADLINE]
+        simulations = metrics_folder / "simulations"
+        series = make_timeseries(rollout, setting, site, years.calendar_year)
+        write_csv(simulations / f"timeseries_{name}.csv", series)
+        write_trace(simulations / f"trace_{name}.csv", rollout, years)
+    write_json(metrics_folder / f"result_{name}.json", result)
+    if deviation != 0.0:
         raise CertificationError(f"{name}: CityLearn deviates from the twin by up to {deviation!r}; see the result")
 
 
@@ -130,27 +170,14 @@ def median_index(values: Sequence[float]) -> int:
     return int(np.argsort(np.asarray(values), kind="stable")[(len(values) - 1) // 2])
 
 
-def certify(rollout: Rollout, year: HeadlineYear) -> dict[str, Any]:
-    """Replay the actions of a year through every step of CityLearn.
+def write_trace(path: Path, rollout: Rollout, years: Years) -> None:
+    """Write every step of the headline year.
 
-    Returns
-    -------
-    dict
-        `n_steps` replayed, and the largest absolute deviation of net consumption, battery SOC, charger energies and
-        car SOCs between CityLearn and the twin.
+    Columns are `obs_...`, one `action_<charger>` per charger as CityLearn takes it, and `reward_...`; numbers
+    round-trip exactly (observations are float32).
     """
-    trajectory = Trajectory(rollout.net_kwh, rollout.bess_soc, rollout.charger_kwh, rollout.ev_soc)
-    replayed = replay(year.schema, year.site, rollout.charger_action, None, trajectory)
-    return {"n_steps": replayed.n_steps, "max_abs_deviation": replayed.max_abs_deviation}
-
-
-def write_trace(path: Path, rollout: Rollout, year: HeadlineYear) -> None:
-    """Write every step: `obs_...`, one `action_<charger>` per charger as CityLearn takes it, `reward_...`.
-
-    Numbers round-trip exactly (observations are float32).
-    """
-    chargers = [charger.name for charger in year.site.chargers]
-    names = observation_names(year.setting.tables.pv_forecast_kwh.shape[2], chargers)
+    chargers = [charger.name for charger in years.sites[HEADLINE].chargers]
+    names = observation_names(years.setting.tables.pv_forecast_kwh.shape[2], chargers)
     columns: dict[str, NDArray[Any]] = {
         f"obs_{name}": rollout.observation[:, index] for index, name in enumerate(names)
     }
@@ -161,21 +188,17 @@ def write_trace(path: Path, rollout: Rollout, year: HeadlineYear) -> None:
     write_through(path, lambda temporary: pa.csv.write_csv(table, temporary, options))
 
 
-def _series(rollout: Rollout, year: HeadlineYear) -> pd.DataFrame:
-    return make_timeseries(rollout, year.setting, year.site, year.calendar_year)
+def _certify(evaluation: Evaluation, years: Years, schema: Path | None) -> dict[str, dict[str, Any]]:
+    parts = {}
+    if schema is not None:
+        whole = certify(evaluation.headline, schema, years.sites[HEADLINE])
+        parts["headline"] = {"year": years.seeds[HEADLINE]} | whole
+    sample = certify_sample(evaluation.sampled, years.sites[SAMPLED])
+    return parts | {"sampled": {"year": years.seeds[SAMPLED]} | sample}
 
 
-def _figures(candidate: Candidate, series: pd.DataFrame, rollout: Rollout, year: HeadlineYear) -> dict[str, Any]:
-    outcomes = session_outcomes(rollout, year.setting, year.site)
-    figures = {"seed": candidate.seed} if candidate.seed is not None else {}
-    figures |= key_figures(series, outcomes, year.setting.tables.evening[0])
-    return figures | ({"training": candidate.training} if candidate.training else {})
-
-
-def _headline(figures: dict[str, Any]) -> str:
-    figures = figures | {"reward": figures["reward"]["total"]}
+def _in_short(figures: dict[str, Any]) -> str:
     template = (
-        "CO2 {co2_kg:,.0f} kg, cost {cost_usd:,.0f} USD, peak {peak_import_kw:,.0f} kW, "
-        "unmet {ev_unmet_kwh:,.1f} kWh, reward {reward:,.2f}"
+        "CO2 {co2_kg:,.0f} kg, cost {cost_usd:,.0f} USD, peak {peak_import_kw:,.0f} kW, unmet {ev_unmet_kwh:,.1f} kWh"
     )
     return template.format(**figures)

@@ -54,13 +54,23 @@ class Draws(_Section):
 
     headline_seed: Seed
     training_seeds: Annotated[tuple[Seed, ...], Field(min_length=4)]
+    evaluation_seeds: Annotated[tuple[Seed, ...], Field(min_length=2)]
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        if len(set(self.training_seeds)) != len(self.training_seeds):
-            raise ValueError(f"training_seeds has a seed twice: {list(self.training_seeds)}")
+        for name in ("training_seeds", "evaluation_seeds"):
+            seeds = getattr(self, name)
+            if len(set(seeds)) != len(seeds):
+                raise ValueError(f"{name} has a seed twice: {list(seeds)}")
         if self.headline_seed in self.training_seeds:
             raise ValueError(f"training_seeds holds the headline seed {self.headline_seed}: agents would train on it")
+        if self.headline_seed in self.evaluation_seeds:
+            raise ValueError(
+                f"evaluation_seeds holds the headline seed {self.headline_seed}, which is evaluated anyway"
+            )
+        both = sorted(set(self.training_seeds) & set(self.evaluation_seeds))
+        if both:
+            raise ValueError(f"evaluation_seeds holds training seeds {both}: agents would be judged on what they saw")
         return self
 
 
@@ -266,6 +276,16 @@ class RewardParams(_Section):
         return self.weights[self.priority_mode]
 
 
+class EvaluationParams(_Section):
+    """Rules' own figures, and the statistics over seeds."""
+
+    least_laxity_limit_kw: Positive
+    random_seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
+    bootstrap_resamples: Annotated[int, Field(ge=100, le=1_000_000)]
+    confidence_level: Annotated[float, Field(gt=0, lt=1)]
+    bootstrap_seed: Seed
+
+
 class AgentParams(_Section):
     """How one agent is trained; `kwargs` are those of its Stable-Baselines3 class."""
 
@@ -312,6 +332,7 @@ class Params(_Section):
     site: SiteParams
     environment: EnvironmentParams
     reward: RewardParams
+    evaluation: EvaluationParams
     train: TrainParams
 
 

@@ -66,39 +66,49 @@ class Rollout:
                 raise FloatingPointError(f"{item.name} is not finite at step {bad[0]}")
 
 
-def roll_out(policy: Policy, setting: Setting, year: int = 0) -> Rollout:
-    """Run a policy, deterministically, over one year of a setting.
+def roll_out(policy: Policy, setting: Setting) -> Rollout:
+    """Run a policy, deterministically, over the only year of a setting (`roll_out_years`)."""
+    (rollout,) = roll_out_years(policy, setting)
+    return rollout
+
+
+def roll_out_years(policy: Policy, setting: Setting) -> list[Rollout]:
+    """Run a policy, deterministically, over every year of a setting, side by side.
 
     Parameters
     ----------
     policy : Policy
-        A Stable-Baselines3 model or a rule.
+        A Stable-Baselines3 model or a rule; it decides for all years in one call.
     setting : Setting
         The years, with the action mapping of the policy.
-    year : int
-        Which of them.
 
     Raises
     ------
     FloatingPointError
         If an observation, action, reward or state is not finite; names quantity and step.
     """
-    n_steps, n_chargers = setting.years.session_of.shape[1:]
+    n_years, n_steps, n_chargers = setting.years.session_of.shape
     observation_space, _ = make_spaces(setting)
-    rollout = Rollout.empty(n_steps, observation_space.shape[0], n_chargers)
-    state, outputs = make_state(1, n_chargers), make_outputs(setting, 1)
-    reset_and_observe(setting, state, outputs, 0, year)
+    rollouts = [Rollout.empty(n_steps, observation_space.shape[0], n_chargers) for _ in range(n_years)]
+    state, outputs = make_state(n_years, n_chargers), make_outputs(setting, n_years)
+    for year in range(n_years):
+        reset_and_observe(setting, state, outputs, year, year)
+    start = np.ones(n_years, dtype=np.bool_)
     for t in range(n_steps):
-        rollout.observation[t] = outputs.observation[0]
-        action, _ = policy.predict(outputs.observation, deterministic=True)
+        for rollout, observation in zip(rollouts, outputs.observation, strict=True):
+            rollout.observation[t] = observation
+        action, _ = policy.predict(outputs.observation, episode_start=start, deterministic=True)
+        start[:] = False
         check_agent_actions(action, n_chargers, state.time_step)
         step_batch(setting, state, outputs, action.astype(np.float64))
-        rollout.charger_action[t] = outputs.charger_action[0]
-        rollout.reward_terms[t] = outputs.terms[0]
-        rollout.net_kwh[t] = state.net_kwh[0]
-        rollout.bess_kwh[t] = state.bess_kwh[0]
-        rollout.bess_soc[t] = outputs.bess_soc_after[0]
-        rollout.charger_kwh[t] = state.charger_kwh[0]
-        rollout.ev_soc[t] = outputs.ev_soc_after[0]
-    rollout.refuse_non_finite()
-    return rollout
+        for year, rollout in enumerate(rollouts):
+            rollout.charger_action[t] = outputs.charger_action[year]
+            rollout.reward_terms[t] = outputs.terms[year]
+            rollout.net_kwh[t] = state.net_kwh[year]
+            rollout.bess_kwh[t] = state.bess_kwh[year]
+            rollout.bess_soc[t] = outputs.bess_soc_after[year]
+            rollout.charger_kwh[t] = state.charger_kwh[year]
+            rollout.ev_soc[t] = outputs.ev_soc_after[year]
+    for rollout in rollouts:
+        rollout.refuse_non_finite()
+    return rollouts

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -82,23 +83,38 @@ def captured_share(uncontrolled: float, policy: float, optimum: float) -> float 
     return None if abs(gain) <= NOTHING_TO_GAIN else (uncontrolled - policy) / gain
 
 
-def captured_shares(
-    uncontrolled: Mapping[str, float],
-    policy: Mapping[str, float],
-    adjusted: ServiceAdjusted,
-    optimum_co2_kg: float,
-    optimum_cost_usd: float,
-) -> dict[str, float | None]:
-    """Return the captured shares of a policy.
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """A year under charging at once to full, and at its optimum: what shares are taken of.
+
+    Attributes
+    ----------
+    uncontrolled_co2_kg, uncontrolled_cost_usd : float
+        Charging at once, at full power, until full, service-adjusted [kg, USD].
+    optimum_co2_kg, optimum_cost_usd : float
+        What the plan of least CO2, and the plan of least cost, reach in the simulator [kg, USD].
+    bound_co2_kg, bound_cost_usd : float
+        Values of the linear programs [kg, USD]. Out of reach with a battery on automatic dispatch, which they dispatch
+        freely.
+    """
+
+    uncontrolled_co2_kg: float
+    uncontrolled_cost_usd: float
+    optimum_co2_kg: float
+    optimum_cost_usd: float
+    bound_co2_kg: float
+    bound_cost_usd: float
+
+
+def captured_shares(figures: Mapping[str, Any], reference: Reference) -> dict[str, float | None]:
+    """Return the captured shares of a policy in a year.
 
     Parameters
     ----------
-    uncontrolled, policy : mapping
-        Key figures of a year (`co2_kg`, `cost_usd`) of charging at once, which leaves nothing unmet, and of the policy.
-    adjusted : ServiceAdjusted
-        Of the policy.
-    optimum_co2_kg, optimum_cost_usd : float
-        What the plan of least CO2 and the plan of least cost reach in the simulator.
+    figures : mapping
+        Key figures of the year; `co2_kg`, and `co2_kg` and `cost_usd` of `adjusted`.
+    reference : Reference
+        Of the same year.
 
     Returns
     -------
@@ -106,10 +122,12 @@ def captured_shares(
         `captured_share_co2` and `captured_share_cost`, service-adjusted, and `plain_share_co2`, which starving cars
         can raise.
     """
+    co2, cost = figures["adjusted"]["co2_kg"], figures["adjusted"]["cost_usd"]
+    uncontrolled, optimum = reference.uncontrolled_co2_kg, reference.optimum_co2_kg
     return {
-        "captured_share_co2": captured_share(uncontrolled["co2_kg"], adjusted.co2_kg, optimum_co2_kg),
-        "captured_share_cost": captured_share(uncontrolled["cost_usd"], adjusted.cost_usd, optimum_cost_usd),
-        "plain_share_co2": captured_share(uncontrolled["co2_kg"], policy["co2_kg"], optimum_co2_kg),
+        "captured_share_co2": captured_share(uncontrolled, co2, optimum),
+        "captured_share_cost": captured_share(reference.uncontrolled_cost_usd, cost, reference.optimum_cost_usd),
+        "plain_share_co2": captured_share(uncontrolled, figures["co2_kg"], optimum),
     }
 
 

@@ -32,7 +32,7 @@ def small_params(mall=None, pv=None):
     charging = charging.model_copy(update={"fleets": fleets, "energy_requested_kwh_per_day": 36.0})
     changes = {
         "calendar": site.calendar.model_copy(update={"n_days": N_DAYS}),
-        "draws": Draws(headline_seed=9, training_seeds=(1, 2, 3, 4)),
+        "draws": Draws(headline_seed=9, training_seeds=(1, 2, 3, 4), evaluation_seeds=(5, 6)),
         "mall": site.mall.model_copy(update=mall or {}),
         "pv": site.pv.model_copy(update=pv or {}),
         "charging": charging,
@@ -143,20 +143,22 @@ def test_measured_series_take_the_place_of_generated_ones(tmp_path, draw):
     assert_same(site.sessions, draw[0].sessions)
 
 
-def test_build_dataset_writes_the_headline_year_the_training_draws_and_the_figures(built):
+def test_build_dataset_writes_the_headline_year_the_other_draws_and_the_figures(built):
     assert sorted(path.name for path in built.iterdir()) == ["data", "metrics"]
-    assert sorted(path.name for path in (built / "data").iterdir()) == ["site", "training"]
+    assert sorted(path.name for path in (built / "data").iterdir()) == ["evaluation", "site", "training"]
     assert sorted(path.name for path in (built / "data" / "training").iterdir()) == ["1", "2", "3", "4"]
     assert [path.name for path in (built / "metrics").iterdir()] == ["dataset.json"]
     site = small_params().site
     assert_same(read_dataset(built / "data" / "site" / "schema.json"), draw_site(site, 9)[0])
+    assert sorted(path.name for path in (built / "data" / "evaluation").iterdir()) == ["5", "6"]
     assert_same(read_draw(built / "data" / "training" / "2"), draw_site(site, 2)[0])
+    assert_same(read_draw(built / "data" / "evaluation" / "6"), draw_site(site, 6)[0])
 
 
 def test_the_same_params_give_the_same_bytes(built, tmp_path):
     build_dataset(small_params(), tmp_path / "data", tmp_path / "metrics")
     files = [path.relative_to(built) for path in sorted(built.rglob("*")) if path.is_file()]
-    assert len(files) == 6 + 6 + 4 * 3 + 1  # schema and 5 tables, 6 chargers; 3 files a draw; figures
+    assert len(files) == 6 + 6 + 6 * 3 + 1  # schema and 5 tables, 6 chargers; 3 files a draw; figures
     assert files == [path.relative_to(tmp_path) for path in sorted(tmp_path.rglob("*")) if path.is_file()]
     assert [file for file in files if sha256(built / file) != sha256(tmp_path / file)] == []
 
@@ -186,6 +188,7 @@ def test_figures_agree_with_what_was_written(built):
         (sessions.charger < 4).sum() / 4 / N_DAYS
     )
     assert set(figures["training"]) == {"seed_1", "seed_2", "seed_3", "seed_4"}
+    assert set(figures["evaluation"]) == {"seed_5", "seed_6"}
 
 
 def test_warnings_are_recorded_and_logged(tmp_path, caplog):

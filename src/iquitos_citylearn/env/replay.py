@@ -93,8 +93,9 @@ def replay(
     trajectory: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
     n_processes: int = 2,
     n_parts: int = N_PARTS,
+    n_steps: int | None = None,
 ) -> Certification:
-    """Replay actions through every step of CityLearn and compare.
+    """Replay actions through CityLearn, every step or the first `n_steps`, and compare.
 
     The year is cut at midnights at which no car is connected. A part starts from the state of charge of the
     stationary battery that the trajectory has there; CityLearn's own state of charge at the end of the part before is
@@ -116,6 +117,8 @@ def replay(
         Processes; 1 replays in this one.
     n_parts : int
         Parts aimed at: several for each process, so that both end at the same time.
+    n_steps : int or None
+        Replay so many steps from the start, in one part; None for all.
 
     Returns
     -------
@@ -131,7 +134,7 @@ def replay(
     """
     said = Trajectory(*trajectory)
     _check_shapes(site, charger_actions, bess_actions, said)
-    bounds = _bounds(site, n_parts)
+    bounds = _bounds(site, n_parts) if n_steps is None else [0, n_steps]
     starts = [None, *(_bess_soc_before(site, said, step) for step in bounds[1:-1])]
     bess = np.zeros(site.n_steps) if bess_actions is None else bess_actions
     parts = [
@@ -141,7 +144,8 @@ def replay(
     runs = run_in_processes(_run_part, parts, min(n_processes, len(parts)))
     handover = [abs(run.end_bess_soc - soc) for run, soc in zip(runs, starts[1:], strict=False) if soc is not None]
     replayed = Trajectory(*(np.concatenate(series) for series in zip(*(run.trajectory for run in runs), strict=True)))
-    deviations = dict(zip(said._fields, map(_largest, said._fields, replayed, said), strict=True))
+    compared = Trajectory(*(series[: bounds[-1]] for series in said))
+    deviations = dict(zip(said._fields, map(_largest, said._fields, replayed, compared), strict=True))
     return Certification(n_steps=len(replayed.net_kwh), handover_bess_soc=max(handover, default=0.0), **deviations)
 
 

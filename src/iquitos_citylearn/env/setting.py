@@ -58,6 +58,17 @@ def make_setting(
     )
 
 
+def single_year(setting: Setting, year: int) -> Setting:
+    """Return a setting with one of its years as the only one; its arrays are views."""
+    years = setting.years._replace(
+        **{name: values[year : year + 1] for name, values in setting.years._asdict().items()}
+    )
+    tables = setting.tables._replace(
+        **{name: values[year : year + 1] for name, values in setting.tables._asdict().items() if np.ndim(values)}
+    )
+    return setting._replace(years=years, tables=tables)
+
+
 def make_spaces(setting: Setting) -> tuple[spaces.Box, spaces.Box]:
     """Return the observation and the action space (one entry per charger, in [-1, 1])."""
     n_chargers = setting.years.session_of.shape[2]

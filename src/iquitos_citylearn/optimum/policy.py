@@ -1,10 +1,12 @@
-"""A plan of a year as a policy with Stable-Baselines3's `predict`."""
+"""Plans of years as policies with Stable-Baselines3's `predict`."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from iquitos_citylearn.agents.rules import Policy
 from iquitos_citylearn.site.model import FloatArray
 
 
@@ -47,3 +49,32 @@ class PlanPolicy:
         action = self._action[self._step]
         self._step = (self._step + 1) % len(self._action)
         return np.tile(action, (len(observation), 1)), None
+
+
+class PolicyPerYear:
+    """A policy of its own for each year of a batch, in the order of the years.
+
+    Parameters
+    ----------
+    policies : sequence of Policy
+        One for each row of the batch.
+    """
+
+    def __init__(self, policies: Sequence[Policy]) -> None:
+        self._policies = tuple(policies)
+
+    def predict(
+        self,
+        observation: NDArray[np.float32],
+        state: Any = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = True,  # noqa: FBT001, FBT002 - Stable-Baselines3's signature
+    ) -> tuple[FloatArray, None]:
+        """Return each policy's action for its row, shape (batch, n_actions), float64; and no state."""
+        del state
+        actions = []
+        for row, policy in enumerate(self._policies):
+            start = None if episode_start is None else episode_start[row : row + 1]
+            action, _ = policy.predict(observation[row : row + 1], episode_start=start, deterministic=deterministic)
+            actions.append(action.astype(np.float64))
+        return np.concatenate(actions), None

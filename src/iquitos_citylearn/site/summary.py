@@ -23,9 +23,12 @@ SOUND_PERFORMANCE_RATIO = (0.75, 0.82)
 
 
 def summarise(
-    params: SiteParams, headline: tuple[Site, DrawReport], training: Mapping[int, tuple[Site, DrawReport]]
+    params: SiteParams,
+    headline: tuple[Site, DrawReport],
+    training: Mapping[int, tuple[Site, DrawReport]],
+    evaluation: Mapping[int, tuple[Site, DrawReport]],
 ) -> dict[str, Any]:
-    """Summarise the headline year in full, and the training draws in a line each.
+    """Summarise the headline year in full, and the other draws in a line each.
 
     Parameters
     ----------
@@ -33,8 +36,8 @@ def summarise(
         What was asked for.
     headline : tuple of Site and DrawReport
         The year of `data/site`.
-    training : mapping of int to tuple of Site and DrawReport
-        The draws of `data/training` by their seed.
+    training, evaluation : mapping of int to tuple of Site and DrawReport
+        The draws of `data/training` and of `data/evaluation` by their seed.
 
     Returns
     -------
@@ -54,6 +57,7 @@ def summarise(
         "pv": _pv_figures(params, report, ghi_kwh_per_m2),
         "sessions": _session_figures(site, params.charging),
         "training": {f"seed_{seed}": _draw_figures(*draw, params.charging) for seed, draw in training.items()},
+        "evaluation": {f"seed_{seed}": _draw_figures(*draw, params.charging) for seed, draw in evaluation.items()},
         "warnings": dataset_warnings(params, report, ghi_kwh_per_m2),
     }
 

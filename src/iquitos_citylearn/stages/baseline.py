@@ -1,15 +1,17 @@
-"""Stage baseline@<policy>: a policy that needs no model, on the headline year."""
+"""Stage baseline@<policy>: the rules and the optimum that the agents stand beside, certified over the headline year."""
 
-from pathlib import Path
 from typing import Any
 
-from iquitos_citylearn.agents.rules import RULES, ConstantPolicy
-from iquitos_citylearn.evaluation import Candidate, evaluate, read_headline_year
+from iquitos_citylearn.evaluation import Candidate, evaluate
+from iquitos_citylearn.evaluation_years import SCHEMA, read_evaluation_years
 from iquitos_citylearn.optimum.objectives import OBJECTIVES
 from iquitos_citylearn.optimum.optimiser import Optimiser
+from iquitos_citylearn.optimum.policy import PolicyPerYear
 from iquitos_citylearn.params import Params
+from iquitos_citylearn.references import read_references
+from iquitos_citylearn.stages.folders import DATA, METRICS, REFERENCES
+from iquitos_citylearn.stages.rule import evaluate_rule
 
-SCHEMA, METRICS_FOLDER = Path("data/site/schema.json"), Path("metrics")
 OPTIMUM = "optimum"
 
 
@@ -17,19 +19,24 @@ def evaluate_baseline(name: str, params: Params) -> None:
     """Write result, time series and trace of a rule, or of the perfect-foresight optimum."""
     if name == OPTIMUM:
         evaluate_optimum(params)
-        return
-    rule = RULES[name]
-    year = read_headline_year(params, SCHEMA, rule.action_mapping)
-    policy = ConstantPolicy(rule.action, year.site.n_chargers)
-    evaluate(name.upper(), [Candidate(None, policy, {})], year, METRICS_FOLDER)
+    else:
+        evaluate_rule(name, params, DATA / SCHEMA)
 
 
 def evaluate_optimum(params: Params) -> None:
-    """Write the same files of the plan of least CO2, replayed; `optimum` in the result holds every objective."""
-    year = read_headline_year(params, SCHEMA, "raw")
-    optimiser = Optimiser(year.setting, year.site.sessions)
-    optima = {name: optimiser.optimum(name) for name in OBJECTIVES}
-    figures: dict[str, Any] = {name: optimum.summary() for name, optimum in optima.items()}
-    note = {"bound_out_of_reach": year.site.bess is not None and year.site.bess_automatic}
-    candidate = Candidate(None, optima["co2"].policy, {})
-    evaluate(OPTIMUM.upper(), [candidate], year, METRICS_FOLDER, extra={OPTIMUM: figures | note})
+    """Write the same files of the plans of least CO2; `optimum` in the result holds every objective's bound."""
+    years = read_evaluation_years(params, DATA, "raw")
+    optimisers = [Optimiser(years.setting_of(index), site.sessions) for index, site in enumerate(years.sites)]
+    headline = {name: optimisers[0].optimum(name) for name in OBJECTIVES}
+    plans = [headline["co2"].policy, *(optimiser.optimum("co2").policy for optimiser in optimisers[1:])]
+    figures: dict[str, Any] = {name: optimum.summary() for name, optimum in headline.items()}
+    note = {"bound_out_of_reach": years.sites[0].bess is not None and years.sites[0].bess_automatic}
+    evaluate(
+        OPTIMUM.upper(),
+        [Candidate(None, PolicyPerYear(plans), {})],
+        years,
+        read_references(REFERENCES, years.seeds),
+        METRICS,
+        schema=DATA / SCHEMA,
+        extra={OPTIMUM: figures | note},
+    )

@@ -1,12 +1,15 @@
-"""Stage build_dataset: the headline year as a CityLearn data set, the training draws in compact files."""
+"""Stage build_dataset: the headline year as a CityLearn data set, all other draws in compact files."""
 
 import logging
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from iquitos_citylearn.artifacts import write_json
 from iquitos_citylearn.params import Params
 from iquitos_citylearn.site.dataset import write_dataset
-from iquitos_citylearn.site.draw import draw_site
+from iquitos_citylearn.site.draw import DrawReport, draw_site
+from iquitos_citylearn.site.model import Site
 from iquitos_citylearn.site.storage import replace_folder, write_draw
 from iquitos_citylearn.site.summary import summarise
 
@@ -14,18 +17,23 @@ logger = logging.getLogger(__name__)
 
 
 def build_dataset(params: Params, data_folder: Path, metrics_folder: Path) -> None:
-    """Write `data/site`, `data/training/<seed>` and `metrics/dataset.json`; nothing before all years are drawn."""
+    """Write `data/site`, `data/training/<seed>`, `data/evaluation/<seed>` and `metrics/dataset.json`.
+
+    Nothing is written before all years are drawn.
+    """
     draws = params.site.draws
     headline = draw_site(params.site, draws.headline_seed)
     training = {seed: draw_site(params.site, seed) for seed in draws.training_seeds}
-    summary = summarise(params.site, headline, training)
-
-    def write_training(folder: Path) -> None:
-        for seed, (site, _) in training.items():
-            write_draw(site, folder / str(seed))
-
+    evaluation = {seed: draw_site(params.site, seed) for seed in draws.evaluation_seeds}
+    summary = summarise(params.site, headline, training, evaluation)
     replace_folder(data_folder / "site", lambda folder: write_dataset(headline[0], folder))
-    replace_folder(data_folder / "training", write_training)
+    replace_folder(data_folder / "training", partial(_write_draws, training))
+    replace_folder(data_folder / "evaluation", partial(_write_draws, evaluation))
     write_json(metrics_folder / "dataset.json", summary)
     for warning in summary["warnings"]:
         logger.warning(warning)
+
+
+def _write_draws(draws: Mapping[int, tuple[Site, DrawReport]], folder: Path) -> None:
+    for seed, (site, _) in draws.items():
+        write_draw(site, folder / str(seed))

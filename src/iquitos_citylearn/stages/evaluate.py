@@ -1,35 +1,70 @@
-"""Stage evaluate@<agent>: every trained seed on the headline year."""
+"""Stage evaluate@<agent>: every trained seed over the evaluation years, beside what is owed to others than learning."""
 
 from pathlib import Path
+from typing import Any
 
-from iquitos_citylearn.agents.algorithms import read_model
+from iquitos_citylearn.agents.algorithms import make_model, read_model
+from iquitos_citylearn.agents.training import make_deterministic
 from iquitos_citylearn.artifacts import read_json
-from iquitos_citylearn.evaluation import Candidate, evaluate, read_headline_year, write_trace
+from iquitos_citylearn.env.vec_env import ChargingVecEnv
+from iquitos_citylearn.evaluation import Candidate, evaluate, runs_of, write_trace
+from iquitos_citylearn.evaluation_years import SCHEMA, Years, read_evaluation_years, read_training_years
 from iquitos_citylearn.params import Params
-from iquitos_citylearn.rollout import roll_out
-
-SCHEMA = Path("data/site/schema.json")
-METRICS_FOLDER = Path("metrics")
+from iquitos_citylearn.references import read_best_constant, read_references
+from iquitos_citylearn.rollout import roll_out_years
+from iquitos_citylearn.stages.folders import DATA, METRICS, MODELS, REFERENCES
+from iquitos_citylearn.year_figures import mean_figures
 
 
 def evaluate_agent(agent: str, params: Params) -> None:
     """Write result, time series and trace of an agent."""
     agent_params = getattr(params.train, agent)
-    folder = Path("models") / agent
-    record = read_json(folder / "training.json")
+    record = read_json(MODELS / agent / "training.json")
     candidates = [
-        Candidate(seed, read_model(agent, folder / f"seed_{seed}.zip"), record[f"seed_{seed}"])
+        Candidate(seed, read_model(agent, _model_file(agent, seed)), record[f"seed_{seed}"])
         for seed in agent_params.seeds
     ]
-    year = read_headline_year(params, SCHEMA, agent_params.action_mapping)
-    evaluate(agent.upper(), candidates, year, METRICS_FOLDER)
+    years = read_evaluation_years(params, DATA, agent_params.action_mapping)
+    extra = {
+        "untrained": _untrained(agent, params, years),
+        "best_constant": read_best_constant(REFERENCES, agent_params.action_mapping),
+        "training_years": _on_training_years(candidates, params, agent_params.action_mapping),
+    }
+    references = read_references(REFERENCES, years.seeds)
+    evaluate(agent.upper(), candidates, years, references, METRICS, schema=DATA / SCHEMA, extra=extra)
 
 
 def trace_agent(agent: str, params: Params) -> Path:
     """Write the trace of an agent's median seed again, from its model; return where it is."""
-    seed = read_json(METRICS_FOLDER / f"result_{agent.upper()}.json")["seed"]
-    year = read_headline_year(params, SCHEMA, getattr(params.train, agent).action_mapping)
-    rollout = roll_out(read_model(agent, Path("models") / agent / f"seed_{seed}.zip"), year.setting)
-    path = METRICS_FOLDER / "simulations" / f"trace_{agent.upper()}.csv"
-    write_trace(path, rollout, year)
+    seed = read_json(METRICS / f"result_{agent.upper()}.json")["seed"]
+    years = read_evaluation_years(params, DATA, getattr(params.train, agent).action_mapping)
+    rollout, *_ = roll_out_years(read_model(agent, _model_file(agent, seed)), years.setting)
+    path = METRICS / "simulations" / f"trace_{agent.upper()}.csv"
+    write_trace(path, rollout, years)
     return path
+
+
+def _model_file(agent: str, seed: int) -> Path:
+    return MODELS / agent / f"seed_{seed}.zip"
+
+
+def _untrained(agent: str, params: Params, years: Years) -> dict[str, Any]:
+    """Return the mean figures of the agent's network as its first seed starts from it."""
+    agent_params = getattr(params.train, agent)
+    seed = agent_params.seeds[0]
+    make_deterministic(seed)
+    model = make_model(agent, agent_params, params.environment, ChargingVecEnv(years.setting, 1, seed), seed)
+    return _mean_over_years([Candidate(seed, model, {})], years)
+
+
+def _on_training_years(candidates: list[Candidate], params: Params, action_mapping: str) -> dict[str, Any]:
+    """Return the agent's mean figures over the years that it was trained on."""
+    return _mean_over_years(candidates, read_training_years(params, DATA, action_mapping))
+
+
+def _mean_over_years(candidates: list[Candidate], years: Years) -> dict[str, Any]:
+    references = read_references(REFERENCES, years.seeds)
+    runs = []
+    for candidate in candidates:
+        runs += runs_of(candidate.seed, roll_out_years(candidate.policy, years.setting), years, references)
+    return mean_figures(runs)

@@ -1,0 +1,52 @@
+"""What of a policy CityLearn itself has confirmed: the headline year in full, or the first weeks of another year."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from iquitos_citylearn.env.replay import Trajectory, replay
+from iquitos_citylearn.env.tables import HOURS_PER_DAY
+from iquitos_citylearn.rollout import Rollout
+from iquitos_citylearn.site.dataset import write_dataset
+from iquitos_citylearn.site.dataset_reader import read_dataset
+from iquitos_citylearn.site.model import Site
+
+SAMPLED_STEPS = 28 * HOURS_PER_DAY
+"""Steps of a year that are replayed where not the whole of it is: four weeks [h]."""
+
+
+class CertificationError(RuntimeError):
+    """CityLearn does not reproduce what the twin computed."""
+
+
+def certify(rollout: Rollout, schema: Path, site: Site, n_steps: int | None = None) -> dict[str, Any]:
+    """Replay the actions of a year through CityLearn.
+
+    Parameters
+    ----------
+    rollout : Rollout
+        What the twin said.
+    schema : Path
+        The year's CityLearn data set.
+    site : Site
+        The year as read from it.
+    n_steps : int or None
+        Replay so many steps from the start; None for all.
+
+    Returns
+    -------
+    dict
+        `n_steps` replayed, and the largest absolute deviation of net consumption, battery SOC, charger energies and
+        car SOCs between CityLearn and the twin.
+    """
+    trajectory = Trajectory(rollout.net_kwh, rollout.bess_soc, rollout.charger_kwh, rollout.ev_soc)
+    replayed = replay(schema, site, rollout.charger_action, None, trajectory, n_steps=n_steps)
+    return {"n_steps": replayed.n_steps, "max_abs_deviation": replayed.max_abs_deviation}
+
+
+def certify_sample(rollout: Rollout, site: Site) -> dict[str, Any]:
+    """Write a year as a CityLearn data set and replay its first four weeks (`certify`)."""
+    with TemporaryDirectory(prefix="sampled_year_") as folder:
+        write_dataset(site, Path(folder))
+        schema = Path(folder) / "schema.json"
+        return certify(rollout, schema, read_dataset(schema), min(SAMPLED_STEPS, site.n_steps))

@@ -1,0 +1,99 @@
+"""What there is to gain in each year, and what constant actions gain of it: the content of `metrics/references.json`.
+
+Every share of a result is taken of these figures, so that all policies are measured by one rod.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from iquitos_citylearn.agents.rules import ConstantPolicy
+from iquitos_citylearn.artifacts import ArtifactError, read_json
+from iquitos_citylearn.evaluation_years import Years
+from iquitos_citylearn.optimum.optimiser import Optimiser
+from iquitos_citylearn.rollout import roll_out_years
+from iquitos_citylearn.service_adjusted import Reference, captured_shares
+from iquitos_citylearn.year_figures import mean_figures, year_figures
+
+CONSTANT_ACTIONS = tuple(tenths / 10 for tenths in range(-10, 11))
+
+
+def find_references(years: Years) -> dict[int, Reference]:
+    """Return the reference of each year, by the year's seed.
+
+    Parameters
+    ----------
+    years : Years
+        With the action mapping `raw`.
+    """
+    uncontrolled = roll_out_years(ConstantPolicy(1.0, years.sites[0].n_chargers), years.setting)
+    references = {}
+    for index, seed in enumerate(years.seeds):
+        at_once = year_figures(uncontrolled[index], years, index)["adjusted"]
+        optimiser = Optimiser(years.setting_of(index), years.sites[index].sessions)
+        co2, cost = optimiser.optimum("co2"), optimiser.optimum("cost")
+        references[seed] = Reference(
+            uncontrolled_co2_kg=at_once["co2_kg"],
+            uncontrolled_cost_usd=at_once["cost_usd"],
+            optimum_co2_kg=co2.replayed,
+            optimum_cost_usd=cost.replayed,
+            bound_co2_kg=co2.bound,
+            bound_cost_usd=cost.bound,
+        )
+    return references
+
+
+def best_constant(years: Years, references: Mapping[int, Reference]) -> dict[str, Any]:
+    """Return the constant action that emits least, service-adjusted, over the years together, and its mean figures.
+
+    It is chosen in hindsight, on the years that it is judged on: what learning adds is measured against the best that
+    the action's definition gives by itself.
+    """
+    tried = []
+    for action in CONSTANT_ACTIONS:
+        rollouts = roll_out_years(ConstantPolicy(action, years.sites[0].n_chargers), years.setting)
+        figures = [year_figures(rollout, years, index) for index, rollout in enumerate(rollouts)]
+        runs = [run | captured_shares(run, references[seed]) for seed, run in zip(years.seeds, figures, strict=True)]
+        tried.append((sum(run["adjusted"]["co2_kg"] for run in runs), {"action": action, **mean_figures(runs)}))
+    return min(tried, key=lambda item: item[0])[1]
+
+
+def as_content(
+    references: Mapping[int, Reference], constants: Mapping[str, Mapping[str, Any]], *, bound_out_of_reach: bool
+) -> dict[str, Any]:
+    """Return what `metrics/references.json` holds."""
+    return {
+        "bound_out_of_reach": bound_out_of_reach,
+        "years": {str(seed): asdict(reference) for seed, reference in references.items()},
+        "best_constant": {mapping: dict(constant) for mapping, constant in constants.items()},
+    }
+
+
+def read_references(path: Path, seeds: Iterable[int]) -> dict[int, Reference]:
+    """Read the references of some years.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is missing or damaged, or lacks a year.
+    """
+    content = read_json(path)
+    try:
+        return {seed: Reference(**content["years"][str(seed)]) for seed in seeds}
+    except (KeyError, TypeError) as error:
+        raise ArtifactError(f"{path}: has no whole entry for a year: {error}") from error
+
+
+def read_best_constant(path: Path, action_mapping: str) -> dict[str, Any]:
+    """Read the figures of the best constant action under a mapping.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is missing or damaged, or has no such mapping.
+    """
+    try:
+        return dict(read_json(path)["best_constant"][action_mapping])
+    except KeyError as error:
+        raise ArtifactError(f"{path}: has no constant action for the mapping {error}") from error
