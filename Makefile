@@ -13,10 +13,15 @@ unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup repro smoke test lint lock deps readme
+.PHONY: help setup repro smoke test lint lock deps readme pull release release-check report image image-test test-servers
+
+TORCH ?= cuda
+IMAGE ?= iquitos-citylearn:$(TORCH)
+DOCKER_BUILD_OPTIONS ?=
+BASE ?= HEAD~1
 
 help: ## List these commands
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
 setup: $(READY) ## Make .venv and install the locked dependencies and the package
 
@@ -37,12 +42,41 @@ smoke: $(READY) ## Run the same pipeline on small params in .smoke, for a first 
 test: $(READY) ## Run the tests
 	$(PY) -m pytest -n 2 --dist loadgroup
 
-lint: $(READY) ## Check style and types
+lint: $(READY) ## Check style, types and the Dockerfile
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	.venv/bin/hadolint Dockerfile
 
-lock: ## Compile the locks from base.in, numerics.yaml and overrides.txt (UPGRADE=1: newest versions)
+pull: $(READY) ## Fetch all files of the committed run, or change nothing (REMOTE=name: not from release/)
+	$(PY) -m iquitos_citylearn.pull $(REMOTE)
+
+report: $(READY) ## Write what changed since a commit (BASE=HEAD~1) as Markdown, for a pull request
+	@$(PY) -m iquitos_citylearn.report $(BASE)
+
+# Made anew, the folder holds nothing that dvc.lock does not name.
+release: $(READY) ## Put every file of the run in dvc.lock into the remote that is shipped with the repository
+	$(PY) -m dvc status --quiet || { echo 'Something is stale: run make repro first.' >&2; exit 1; }
+	rm -rf release
+	$(PY) -m dvc push --remote release
+
+release-check: $(READY) ## Check that a fresh clone of the last commit gets everything from the shipped remote
+	$(PY) -m pytest -m release tests/delivery
+
+test-servers: $(READY) ## Push to and pull from real SSH, HTTP and S3 servers on 127.0.0.1
+	$(PY) -m pip install --quiet --no-deps --require-hashes --requirement requirements/servers.lock
+	$(PY) -m pytest -m servers tests/delivery
+
+image: ## Build the image (TORCH=cuda or cpu), for the caller's own user
+	DOCKER_BUILDKIT=1 docker build $(DOCKER_BUILD_OPTIONS) --tag $(IMAGE) --build-arg TORCH=$(TORCH) \
+	  --build-arg UID=$$(id -u) --build-arg GID=$$(id -g) \
+	  --build-arg SOURCE="$$(git config --get remote.origin.url)" --build-arg REVISION=$$(git describe --always --dirty) \
+	  --build-arg VERSIONS="$$(sed -n 's/^\([a-z0-9-]*\): "\(.*\)".*/\1=\2/p' requirements/numerics.yaml | tr '\n' ' ')" .
+
+image-test: $(READY) smoke image ## Run the pipeline in the image, twice, and compare it with this machine's own run
+	IMAGE=$(IMAGE) $(PY) -m pytest -m image tests/delivery
+
+lock: ## Compile the locks from what stands in requirements/ (UPGRADE=1: newest versions)
 	@[ -e $(READY) ] || $(MAKE) setup # an older set-up will do: the next command installs the new lock
 	$(PY) requirements/lock.py $(if $(UPGRADE),--upgrade)
 

@@ -1,0 +1,75 @@
+"""Fetch all files that dvc.lock names from a remote, or change nothing; `make pull` calls this.
+
+`dvc pull` checks out what it could get, and may remove an older version of what it could not. Here everything comes
+into DVC's cache first, each file held to its hash, and the work tree is touched only when the cache is complete.
+"""
+
+import sys
+from pathlib import Path
+
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+
+TRAIN_INSTEAD = "The work tree is as it was. Another remote may do (make pull REMOTE=name), or `dvc repro` makes the files."
+
+
+class PullError(RuntimeError):
+    """The remote does not hold what dvc.lock names."""
+
+
+def pull(folder: Path, remote: str | None = None) -> int:
+    """Fetch what is missing, then check it out.
+
+    Parameters
+    ----------
+    folder : Path
+        Root of the checkout.
+    remote : str or None
+        Name of a DVC remote; None is the default remote.
+
+    Returns
+    -------
+    int
+        How many files were fetched.
+
+    Raises
+    ------
+    PullError
+        If the remote can't be reached, lacks a file or holds a corrupt one; the work tree is as it was.
+    """
+    with Repo(str(folder)) as repo:
+        name = remote or repo.config["core"].get("remote")
+        if name not in repo.config["remote"]:
+            raise PullError(f"there is no remote {name!r}; `dvc remote list` shows: {', '.join(repo.config['remote'])}")
+        repo.config["remote"][name]["verify"] = True
+        where = f"remote {name!r} ({repo.config['remote'][name]['url']})"
+        try:
+            states = repo.status(cloud=True, remote=name)
+        except (DvcException, OSError) as error:
+            raise PullError(f"{where} can't be read: {error}. {TRAIN_INSTEAD}") from error
+        lacking = sorted(path for path, state in states.items() if state == "missing")
+        if lacking:
+            raise PullError(f"{where} lacks {len(lacking)} files: {_first(lacking)}. {TRAIN_INSTEAD}")
+        try:
+            n_fetched = int(repo.fetch(remote=name))
+        except (DvcException, OSError) as error:
+            raise PullError(f"{where} holds corrupt files or broke off: {error}. {TRAIN_INSTEAD}") from error
+        repo.checkout()
+        return n_fetched
+
+
+def _first(paths: list[str], n_shown: int = 5) -> str:
+    return ", ".join(paths[:n_shown]) + (", ..." if len(paths) > n_shown else "")
+
+
+def main(remote: str | None) -> None:
+    """Run the program; what went wrong is one message and exit status 1."""
+    try:
+        sys.stdout.write(f"{pull(Path(), remote)} files fetched; all that dvc.lock names is here\n")
+    except (PullError, DvcException) as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if sys.argv[1:] else None)
