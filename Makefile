@@ -15,6 +15,7 @@ unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX
 .DELETE_ON_ERROR:
 .PHONY: help setup repro smoke test lint lock deps readme pull release release-check report image image-test test-servers
 
+DOCKER ?= docker
 TORCH ?= cuda
 IMAGE ?= iquitos-citylearn:$(TORCH)
 DOCKER_BUILD_OPTIONS ?=
@@ -52,7 +53,8 @@ pull: $(READY) ## Fetch all files of the committed run, or change nothing (REMOT
 	$(PY) -m iquitos_citylearn.pull $(REMOTE)
 
 report: $(READY) ## Write what changed since a commit (BASE=HEAD~1) as Markdown, for a pull request
-	@$(PY) -m iquitos_citylearn.report $(BASE)
+	@echo '## Params'; $(PY) -m dvc params diff --md $(BASE)
+	@echo '## Results'; $(PY) -m dvc metrics diff --md $(BASE)
 
 # Made anew, the folder holds nothing that dvc.lock does not name.
 release: $(READY) ## Put every file of the run in dvc.lock into the remote that is shipped with the repository
@@ -68,7 +70,7 @@ test-servers: $(READY) ## Push to and pull from real SSH, HTTP and S3 servers on
 	$(PY) -m pytest -m servers tests/delivery
 
 image: ## Build the image (TORCH=cuda or cpu), for the caller's own user
-	DOCKER_BUILDKIT=1 docker build $(DOCKER_BUILD_OPTIONS) --tag $(IMAGE) --build-arg TORCH=$(TORCH) \
+	$(DOCKER) build $(DOCKER_BUILD_OPTIONS) --tag $(IMAGE) --build-arg TORCH=$(TORCH) \
 	  --build-arg UID=$$(id -u) --build-arg GID=$$(id -g) \
 	  --build-arg SOURCE="$$(git config --get remote.origin.url)" --build-arg REVISION=$$(git describe --always --dirty) \
 	  --build-arg VERSIONS="$$(sed -n 's/^\([a-z0-9-]*\): "\(.*\)".*/\1=\2/p' requirements/numerics.yaml | tr '\n' ' ')" .

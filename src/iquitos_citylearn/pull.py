@@ -10,7 +10,9 @@ from pathlib import Path
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-TRAIN_INSTEAD = "The work tree is as it was. Another remote may do (make pull REMOTE=name), or `dvc repro` makes the files."
+TRAIN_INSTEAD = (
+    "The work tree is as it was. Another remote may hold them (REMOTE=name), or `dvc repro` makes the files."
+)
 
 
 class PullError(RuntimeError):
@@ -44,22 +46,26 @@ def pull(folder: Path, remote: str | None = None) -> int:
         repo.config["remote"][name]["verify"] = True
         where = f"remote {name!r} ({repo.config['remote'][name]['url']})"
         try:
-            states = repo.status(cloud=True, remote=name)
+            _refuse(where, "lacks", _files(repo, name, "missing"))
+            n_fetched = int(repo.fetch(remote=name))
+            # Only now are the lists of files in folders here; a corrupt file was fetched and thrown away.
+            _refuse(where, "lacks", _files(repo, name, "missing"))
+            _refuse(where, "holds corrupt", _files(repo, name, "deleted"))
         except (DvcException, OSError) as error:
             raise PullError(f"{where} can't be read: {error}. {TRAIN_INSTEAD}") from error
-        lacking = sorted(path for path, state in states.items() if state == "missing")
-        if lacking:
-            raise PullError(f"{where} lacks {len(lacking)} files: {_first(lacking)}. {TRAIN_INSTEAD}")
-        try:
-            n_fetched = int(repo.fetch(remote=name))
-        except (DvcException, OSError) as error:
-            raise PullError(f"{where} holds corrupt files or broke off: {error}. {TRAIN_INSTEAD}") from error
         repo.checkout()
         return n_fetched
 
 
-def _first(paths: list[str], n_shown: int = 5) -> str:
-    return ", ".join(paths[:n_shown]) + (", ..." if len(paths) > n_shown else "")
+def _files(repo: Repo, remote: str, state: str) -> list[str]:
+    """Return what DVC says is in that state: `missing` from remote and cache, `deleted` from the cache alone."""
+    return sorted(path for path, found in repo.status(cloud=True, remote=remote).items() if found == state)
+
+
+def _refuse(where: str, verb: str, paths: list[str], n_shown: int = 5) -> None:
+    if paths:
+        names = ", ".join(paths[:n_shown]) + (", ..." if len(paths) > n_shown else "")
+        raise PullError(f"{where} {verb} {len(paths)} files: {names}. {TRAIN_INSTEAD}")
 
 
 def main(remote: str | None) -> None:
