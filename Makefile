@@ -13,7 +13,7 @@ unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup repro smoke test lint lock deps readme pull release release-check report image image-test test-servers
+.PHONY: help setup repro smoke test lint lock licences deps readme pull release release-check report image image-test test-servers
 
 DOCKER ?= docker
 TORCH ?= cuda
@@ -81,6 +81,9 @@ image-test: $(READY) smoke image ## Run the pipeline in the image, twice, and co
 lock: ## Compile the locks from what stands in requirements/ (UPGRADE=1: newest versions)
 	@[ -e $(READY) ] || $(MAKE) setup # an older set-up will do: the next command installs the new lock
 	$(PY) requirements/lock.py $(if $(UPGRADE),--upgrade)
+
+licences: $(READY) ## List the licences of all locked packages in requirements/LICENCES.md
+	$(PY) requirements/licences.py
 
 readme: $(READY) ## Put the results in metrics/ into the README
 	$(PY) -m iquitos_citylearn.readme

@@ -67,7 +67,6 @@ def training_folder(tmp_path_factory, stored) -> Path:
 
 @pytest.fixture(scope="session")
 def first_run(tmp_path_factory):
-    return Path("/tmp/image-tiny"), []
     folder = tmp_path_factory.mktemp("project")
     copy_project(folder)
     set_params(folder, TINY)

@@ -131,7 +131,7 @@ def configure(folder, settings):
             dvc(folder, "remote", "add", "--local", "mine", value)
         else:
             dvc(folder, "remote", "modify", "--local", "mine", option, value)
-    assert run(folder, "git", "status", "--porcelain") == ""
+    assert run(folder, "git", "status", "--porcelain", "--", ".dvc") == ""
 
 
 @pytest.mark.parametrize("kind", ["folder", "ssh", "http", "s3"])
