@@ -4,10 +4,11 @@
 into DVC's cache first, each file held to its hash, and the work tree is touched only when the cache is complete.
 """
 
+import contextlib
 import sys
 from pathlib import Path
 
-from dvc.exceptions import DvcException
+from dvc.exceptions import DownloadError, DvcException
 from dvc.repo import Repo
 
 TRAIN_INSTEAD = (
@@ -19,7 +20,7 @@ class PullError(RuntimeError):
     """The remote does not hold what dvc.lock names."""
 
 
-def pull(folder: Path, remote: str | None = None) -> int:
+def pull(folder: Path, remote: str | None = None) -> None:
     """Fetch what is missing, then check it out.
 
     Parameters
@@ -28,11 +29,6 @@ def pull(folder: Path, remote: str | None = None) -> int:
         Root of the checkout.
     remote : str or None
         Name of a DVC remote; None is the default remote.
-
-    Returns
-    -------
-    int
-        How many files were fetched.
 
     Raises
     ------
@@ -46,32 +42,32 @@ def pull(folder: Path, remote: str | None = None) -> int:
         repo.config["remote"][name]["verify"] = True
         where = f"remote {name!r} ({repo.config['remote'][name]['url']})"
         try:
-            _refuse(where, "lacks", _files(repo, name, "missing"))
-            n_fetched = int(repo.fetch(remote=name))
+            _refuse(where, _files(repo, name, {"missing"}))
+            with contextlib.suppress(DownloadError):  # what has failed is told by name below
+                repo.fetch(remote=name)
             # Only now are the lists of files in folders here; a corrupt file was fetched and thrown away.
-            _refuse(where, "lacks", _files(repo, name, "missing"))
-            _refuse(where, "holds corrupt", _files(repo, name, "deleted"))
+            _refuse(where, _files(repo, name, {"missing", "deleted"}))
         except (DvcException, OSError) as error:
             raise PullError(f"{where} can't be read: {error}. {TRAIN_INSTEAD}") from error
         repo.checkout()
-        return n_fetched
 
 
-def _files(repo: Repo, remote: str, state: str) -> list[str]:
-    """Return what DVC says is in that state: `missing` from remote and cache, `deleted` from the cache alone."""
-    return sorted(path for path, found in repo.status(cloud=True, remote=remote).items() if found == state)
+def _files(repo: Repo, remote: str, states: set[str]) -> list[str]:
+    """Return what DVC says is `missing` from remote and cache, or `deleted` from the cache alone."""
+    return sorted(path for path, state in repo.status(cloud=True, remote=remote).items() if state in states)
 
 
-def _refuse(where: str, verb: str, paths: list[str], n_shown: int = 5) -> None:
+def _refuse(where: str, paths: list[str], n_shown: int = 5) -> None:
     if paths:
         names = ", ".join(paths[:n_shown]) + (", ..." if len(paths) > n_shown else "")
-        raise PullError(f"{where} {verb} {len(paths)} files: {names}. {TRAIN_INSTEAD}")
+        raise PullError(f"{where} gives no whole copy of {len(paths)} files: {names}. {TRAIN_INSTEAD}")
 
 
 def main(remote: str | None) -> None:
     """Run the program; what went wrong is one message and exit status 1."""
     try:
-        sys.stdout.write(f"{pull(Path(), remote)} files fetched; all that dvc.lock names is here\n")
+        pull(Path(), remote)
+        sys.stdout.write("All files that dvc.lock names are here.\n")
     except (PullError, DvcException) as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(1)

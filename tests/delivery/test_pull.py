@@ -65,10 +65,10 @@ def lose_all(clone):
 @pytest.mark.parametrize(
     ("harm", "said"),
     [
-        (lose_a_model, r"lacks 1 files: models/sac"),
-        (damage_a_model, r"holds corrupt 1 files: models/sac"),
-        (lose_a_time_series, r"lacks 1 files: metrics/simulations/timeseries_SAC\.csv"),
-        (lose_all, r"lacks \d+ files: data/evaluation"),
+        (lose_a_model, r"no whole copy of 1 files: models/sac/seed_0\.zip"),
+        (damage_a_model, r"no whole copy of 1 files: models/sac/seed_0\.zip"),
+        (lose_a_time_series, r"no whole copy of 1 files: metrics/simulations/timeseries_SAC\.csv"),
+        (lose_all, r"no whole copy of \d+ files: data/evaluation"),
     ],
 )
 def test_a_bad_remote_is_named_and_the_work_tree_stays(clone, harm, said):
@@ -82,7 +82,7 @@ def test_a_bad_remote_is_named_and_the_work_tree_stays(clone, harm, said):
 def test_a_server_that_does_not_answer_is_said(clone):
     dvc(clone, "remote", "add", "--local", "server", "http://127.0.0.1:9/")
     before = work_tree(clone)
-    with pytest.raises(PullError, match=r"remote 'server' \(http://127\.0\.0\.1:9/\) can't be read"):
+    with pytest.raises(PullError, match=r"remote 'server' \(http://127\.0\.0\.1:9/\) gives no whole copy"):
         pull(clone, "server")
     assert work_tree(clone) == before
 
