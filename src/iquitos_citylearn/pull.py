@@ -53,8 +53,15 @@ def pull(folder: Path, remote: str | None = None) -> None:
 
 
 def _files(repo: Repo, remote: str, states: set[str]) -> list[str]:
-    """Return what DVC says is `missing` from remote and cache, or `deleted` from the cache alone."""
-    return sorted(path for path, state in repo.status(cloud=True, remote=remote).items() if state in states)
+    """Return what DVC says is `missing` from remote and cache, or `deleted` from the cache alone.
+
+    DVC tells nothing of a folder whose list of files is nowhere; it is named itself then.
+    """
+    places = (repo.cache.local, repo.cloud.get_remote_odb(remote))
+    outs = {out.def_path: out.hash_info.value for out in repo.index.outs if out.use_cache}
+    nowhere = {path for path, digest in outs.items() if not any(place.exists(digest) for place in places)}
+    found = repo.status(cloud=True, remote=remote)
+    return sorted(nowhere | {path for path, state in found.items() if state in states})
 
 
 def _refuse(where: str, paths: list[str], n_shown: int = 5) -> None:
