@@ -13,10 +13,16 @@ unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup repro smoke test lint lock deps readme
+.PHONY: help setup repro smoke study test lint lock licences deps readme pull release release-check report image image-test test-servers bench bench-compare
+
+DOCKER ?= docker
+TORCH ?= cuda
+IMAGE ?= iquitos-citylearn:$(TORCH)
+DOCKER_BUILD_OPTIONS ?=
+BASE ?= HEAD~1
 
 help: ## List these commands
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
 setup: $(READY) ## Make .venv and install the locked dependencies and the package
 
@@ -26,31 +32,67 @@ repro: $(READY) ## Run the pipeline: whatever is stale, nothing else; nothing is
 	  [ -e metrics/simulations/trace_$$(echo $$agent | tr a-z A-Z).csv ] || .venv/bin/iquitos trace $$agent || exit; done
 
 smoke: $(READY) ## Run the same pipeline on small params in .smoke, for a first look
-	mkdir -p .smoke/data
-	ln -sfn ../src .smoke/src
-	ln -sfn ../requirements .smoke/requirements
-	ln -sfn ../../data/raw .smoke/data/raw
-	cp dvc.yaml .smoke/dvc.yaml
-	$(PY) -m iquitos_citylearn.overlay params.yaml params/smoke.yaml .smoke/params.yaml
-	cd .smoke && { [ -d .dvc ] || ../$(PY) -m dvc init --quiet --no-scm; } && ../$(PY) -m iquitos_citylearn.repro
+	$(PY) -m iquitos_citylearn.study.case params/smoke.yaml .smoke
+
+study: $(READY) ## Run what goes beyond the default run, all or PART="raw weak_grid" (needs make repro)
+	$(PY) -m iquitos_citylearn.study $(PART)
 
 test: $(READY) ## Run the tests
 	$(PY) -m pytest -n 2 --dist loadgroup
 
-lint: $(READY) ## Check style and types
+lint: $(READY) ## Check style, types and the Dockerfile
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	.venv/bin/hadolint Dockerfile
 
-lock: ## Compile the locks from base.in, numerics.yaml and overrides.txt (UPGRADE=1: newest versions)
+pull: $(READY) ## Fetch all files of the committed run, or change nothing (REMOTE=name: not from release/)
+	$(PY) -m iquitos_citylearn.pull $(REMOTE)
+
+report: $(READY) ## Write what changed since a commit (BASE=HEAD~1) as Markdown, for a pull request
+	@echo '## Params'; $(PY) -m dvc params diff --md $(BASE)
+	@echo '## Results'; $(PY) -m dvc metrics diff --md $(BASE)
+
+# Made anew, the folder holds nothing that dvc.lock does not name.
+release: $(READY) ## Put every file of the run in dvc.lock into the remote that is shipped with the repository
+	$(PY) -m dvc status --quiet || { echo 'Something is stale: run make repro first.' >&2; exit 1; }
+	rm -rf release
+	$(PY) -m dvc push --remote release
+
+release-check: $(READY) ## Check that a fresh clone of the last commit gets everything from the shipped remote
+	$(PY) -m pytest -m release tests/delivery
+
+test-servers: $(READY) ## Push to and pull from real SSH, HTTP and S3 servers on 127.0.0.1
+	$(PY) -m pip install --quiet --no-deps --require-hashes --requirement requirements/servers.lock
+	$(PY) -m pytest -m servers tests/delivery
+
+image: ## Build the image (TORCH=cuda or cpu), for the caller's own user
+	$(DOCKER) build $(DOCKER_BUILD_OPTIONS) --tag $(IMAGE) --build-arg TORCH=$(TORCH) \
+	  --build-arg UID=$$(id -u) --build-arg GID=$$(id -g) \
+	  --build-arg SOURCE="$$(git config --get remote.origin.url)" --build-arg REVISION=$$(git describe --always --dirty) \
+	  --build-arg VERSIONS="$$(sed -n 's/^\([a-z0-9-]*\): "\(.*\)".*/\1=\2/p' requirements/numerics.yaml | tr '\n' ' ')" .
+
+image-test: $(READY) smoke image ## Run the pipeline in the image, twice, and compare it with this machine's own run
+	IMAGE=$(IMAGE) $(PY) -m pytest -m image tests/delivery
+
+lock: ## Compile the locks from what stands in requirements/ (UPGRADE=1: newest versions)
 	@[ -e $(READY) ] || $(MAKE) setup # an older set-up will do: the next command installs the new lock
 	$(PY) requirements/lock.py $(if $(UPGRADE),--upgrade)
+
+licences: $(READY) ## List the licences of all locked packages in requirements/LICENCES.md
+	$(PY) requirements/licences.py
 
 readme: $(READY) ## Put the results in metrics/ into the README
 	$(PY) -m iquitos_citylearn.readme
 
 deps: $(READY) ## Write the modules and versions that each stage uses into dvc.yaml
 	$(PY) tests/import_graph.py
+
+bench: $(READY) ## Measure speed, all parts or PARTS="simulator start_up" (needs data/site)
+	$(PY) -m bench $(PARTS)
+
+bench-compare: $(READY) ## Show how metrics/bench.json differs from bench/baseline.json
+	$(PY) -m bench compare
 
 # A stamp is written last: a set-up that was interrupted is done again from the start.
 # The packages of the lock come first, so that pip finds all that torch needs but its CUDA build's own libraries.
@@ -72,11 +114,3 @@ $(LOCKED): requirements/base.lock requirements/numerics.yaml
 $(READY): $(LOCKED) pyproject.toml
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
-
-.PHONY: bench bench-compare
-
-bench: $(READY) ## Measure speed, all parts or PARTS="simulator start_up" (needs data/site)
-	$(PY) -m bench $(PARTS)
-
-bench-compare: $(READY) ## Show how metrics/bench.json differs from bench/baseline.json
-	$(PY) -m bench compare

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ from iquitos_citylearn.site.dataset import write_dataset
 from iquitos_citylearn.site.dataset_reader import read_dataset
 from iquitos_citylearn.site.model import Site
 from iquitos_citylearn.site.storage import write_draw
+from tests.pipelines import TINY, copy_project, repro, set_params
 from tests.small import small_site, with_demand_charge, years_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,4 +68,22 @@ def training_folder(tmp_path_factory, stored) -> Path:
     folder = tmp_path_factory.mktemp("training")
     for year, site in enumerate(years_of(stored.site, 4), start=1):
         write_draw(site, folder / str(year))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def first_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("project")
+    copy_project(folder)
+    set_params(folder, TINY)
+    status, ran, output = repro(folder)
+    assert status == 0, output
+    return folder, ran
+
+
+@pytest.fixture
+def project(first_run, tmp_path):
+    """Return a copy of the project in which everything is up to date."""
+    folder = tmp_path / "project"
+    shutil.copytree(first_run[0], folder, symlinks=True)
     return folder

@@ -2,88 +2,18 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
-from iquitos_citylearn.overlay import write_overlaid
+from tests.pipelines import RUNNER, repro, set_params
 
 pytestmark = [pytest.mark.xdist_group("pipeline"), pytest.mark.timeout(1200)]
 
-ROOT = Path(__file__).resolve().parents[1]
-RUNNER = [sys.executable, "-m", "iquitos_citylearn.repro"]
 CASCADE = ["train_sac", "evaluate@sac", "train_ppo", "evaluate@ppo", "train_a2c", "evaluate@a2c", "compare"]
-
-TINY = """
-site:
-  calendar: {n_days: 1}
-  pv: {annual_energy_kwh: null}
-  charging:
-    energy_requested_kwh_per_day: 12
-    fleets: {moto: {n_chargers: 2}, mototaxi: {n_chargers: 2}}
-train:
-  sac: {total_timesteps: 60, seeds: [0], kwargs: {learning_starts: 20, batch_size: 16}}
-  ppo: {total_timesteps: 64, seeds: [0], kwargs: {n_steps: 32, batch_size: 16}}
-  a2c: {total_timesteps: 96, seeds: [0], kwargs: {n_steps: 24}}
-"""
-
-
-def set_params(folder, text):
-    overlay = folder / "overlay.yaml"
-    overlay.write_text(text, encoding="utf-8")
-    write_overlaid(folder / "params.yaml", overlay, folder / "params.yaml")
-    overlay.unlink()
-
-
-def copy_project(folder):
-    """Copy what git would keep, results excepted, into a new git repository."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    for name in listed.stdout.split("\0"):
-        if name and name != "dvc.lock" and not name.startswith("metrics/") and (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, folder / name)
-    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
-
-
-def repro(folder, *arguments):
-    """Return the exit status, the stages that ran in their order, and the output."""
-    command = [*RUNNER, *arguments]
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
-        try:
-            output, _ = run.communicate()
-        except BaseException:
-            run.terminate()  # a test that is cut short leaves no pipeline behind
-            raise
-    return run.returncode, re.findall(r"^Running stage '(.+)':$", output, flags=re.MULTILINE), output
-
-
-@pytest.fixture(scope="module")
-def first_run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("project")
-    copy_project(folder)
-    set_params(folder, TINY)
-    status, ran, output = repro(folder)
-    assert status == 0, output
-    return folder, ran
-
-
-@pytest.fixture
-def project(first_run, tmp_path):
-    """Return a copy of the project in which everything is up to date."""
-    folder = tmp_path / "project"
-    shutil.copytree(first_run[0], folder, symlinks=True)
-    return folder
 
 
 def test_agents_follow_one_another_each_evaluated_before_the_next_starts(first_run):

@@ -1,5 +1,6 @@
 """The three algorithms by name: how a model is made, written and read. Nothing else names one of them."""
 
+import copyreg
 import io
 import json
 import zipfile
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from stable_baselines3 import A2C, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.type_aliases import TrainFrequencyUnit
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -31,6 +33,9 @@ NOT_IN_A_MODEL = (
     "ep_success_buffer",
 )
 """What a training holds besides its model: clock and episode state."""
+
+# Patch levels of Python 3.11 pickle an enum in two ways; a model has the same bytes under all of them.
+copyreg.pickle(TrainFrequencyUnit, lambda unit: (TrainFrequencyUnit, (unit.value,)))
 
 SYSTEM_INFO = "system_info.txt"
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)

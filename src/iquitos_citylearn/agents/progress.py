@@ -77,10 +77,12 @@ class ProgressCallback(BaseCallback):
     def _close_row(self) -> None:
         means = self._sums / self._n_summed
         self._mean_reward = float(means.sum())
-        self.rows.append(
-            {"seed": self.seed, "timesteps": self.model.num_timesteps, "reward": self._mean_reward}
-            | {f"reward_{term}": float(value) for term, value in zip(TERMS, means, strict=True)}
-        )
+        rewards = {"reward": self._mean_reward}
+        rewards |= {f"reward_{term}": float(value) for term, value in zip(TERMS, means, strict=True)}
+        self.rows.append({"seed": self.seed, "timesteps": self.model.num_timesteps} | rewards)
+        for name, value in rewards.items():
+            self.logger.record(f"progress/{name}", value)
+        self.logger.dump(self.model.num_timesteps)
         self._sums[:] = 0.0
         self._n_summed = 0
 

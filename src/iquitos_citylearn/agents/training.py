@@ -4,14 +4,17 @@ import contextlib
 import logging
 import os
 import random
+import shutil
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.logger import configure
 from stable_baselines3.common.utils import set_random_seed
 
 from iquitos_citylearn.agents.algorithms import (
@@ -69,6 +72,7 @@ def train_seed(job: SeedJob, beat: Callable[[], None], stop: Callable[[], int | 
         checkpoints = Checkpoints(folder, model, env, progress)
         step = checkpoints.restore()
         logger.info("%s seed %d: %s at step %d", job.agent, job.seed, "resumed" if step else "started", step)
+        log_to_tensorboard(model, job.status_file.with_suffix(""), anew=step == 0)
         callback = CheckpointCallback(checkpoints, job.agent_params.checkpoint_every, job.checkpoint_period_s, stop)
         started_at = time.monotonic()
         _learn(job, model, CallbackList([progress, GuardCallback(beat), callback]))
@@ -98,6 +102,16 @@ def training_setting(job: SeedJob) -> Setting:
     sites = [read_draw(folder) for folder in sorted(job.training_folder.iterdir())]
     keys = range(1, len(sites) + 1)
     return make_setting(sites, job.params.environment, job.params.reward, job.agent_params.action_mapping, keys)
+
+
+def log_to_tensorboard(model: BaseAlgorithm, folder: Path, *, anew: bool) -> None:
+    """Write losses and reward terms for TensorBoard into a folder; where that can't be, the training goes on."""
+    if anew:
+        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        model.set_logger(configure(str(folder), ["tensorboard"]))
+    except OSError as error:
+        logger.warning("%s: no TensorBoard log: %s", folder, error)
 
 
 def training_record(model: BaseAlgorithm) -> dict[str, Any]:
