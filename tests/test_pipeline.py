@@ -61,13 +61,6 @@ def test_a_run_from_scratch_gives_the_same_bytes(project):
     assert (project / "dvc.lock").read_bytes() == before
 
 
-def test_the_learning_rate_of_ppo_is_nobody_elses_business(project):
-    set_params(project, "train: {ppo: {kwargs: {learning_rate: 0.01}}}")
-    status, ran, output = repro(project)
-    assert status == 0, output
-    assert ran == ["train_ppo", "evaluate@ppo", "compare"]
-
-
 def test_a_failing_agent_stops_no_other_and_is_named_last(project):
     # A replay buffer of 10^13 steps exceeds any address space: SAC fails where it allocates it.
     set_params(project, "train: {sac: {kwargs: {buffer_size: 10000000000000}}}")
@@ -78,17 +71,31 @@ def test_a_failing_agent_stops_no_other_and_is_named_last(project):
     assert output.strip().splitlines()[-1] == "ERROR: failed to reproduce 'train_sac'"
 
 
+def interrupted(project, log, command, seconds):
+    """Run the pipeline and interrupt it, as a terminal does, so long after a command has started; return the status."""
+    with log.open("w") as stream:
+        run = subprocess.Popen(RUNNER, cwd=project, stdout=stream, stderr=stream, start_new_session=True)
+    deadline = time.monotonic() + 240
+    while f"> {command}" not in log.read_text():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)
+    time.sleep(seconds)
+    os.killpg(run.pid, signal.SIGINT)
+    return run.wait(timeout=60)
+
+
 def test_ctrl_c_during_training_ends_the_run(project, tmp_path):
     set_params(project, "train: {sac: {total_timesteps: 10000000}, ppo: {kwargs: {gamma: 0.5}}}")
     log = tmp_path / "log.txt"
-    with log.open("w") as stream:
-        run = subprocess.Popen(RUNNER, cwd=project, stdout=stream, stderr=stream, start_new_session=True)
-    deadline = time.monotonic() + 60
-    while "> iquitos train sac" not in log.read_text():
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.1)
-    time.sleep(8)  # into the training itself
-    os.killpg(run.pid, signal.SIGINT)  # as a terminal does
-    assert run.wait(timeout=60) == 130
+    assert interrupted(project, log, "iquitos train sac", seconds=8) == 130  # into the training itself
     assert re.findall(r"Running stage '(.+)'", log.read_text()) == ["train_sac"]
     assert not (project / "models" / "sac").exists() or not list((project / "models" / "sac").glob("*.zip"))
+
+
+def test_an_evaluation_that_was_cut_short_runs_again_without_training(project, tmp_path):
+    set_params(project, "train: {ppo: {kwargs: {gamma: 0.5}}}")
+    assert interrupted(project, tmp_path / "log.txt", "iquitos evaluate --policy ppo", seconds=1) == 130
+    assert (project / "models" / "ppo" / "seed_0.zip").is_file()
+    status, ran, output = repro(project)
+    assert status == 0, output
+    assert ran == ["evaluate@ppo", "compare"]

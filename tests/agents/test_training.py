@@ -10,6 +10,7 @@ import pytest
 import yaml
 from stable_baselines3 import A2C
 
+from iquitos_citylearn.agents.seeds import n_parallel
 from iquitos_citylearn.site.storage import write_draw
 from tests.small import TERMS, small_site, years_of
 from tests.test_params import changed
@@ -101,3 +102,10 @@ def test_a_failing_seed_fails_the_training_and_says_why(tmp_path):
     assert "Traceback" not in done.stderr
     assert not list((tmp_path / "models").rglob("*.zip"))
     assert not (tmp_path / "models" / "a2c" / "training.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("n_jobs", "n_cores", "expected"), [(1, 2, 1), (2, 2, 2), (3, 2, 3), (4, 2, 2), (5, 2, 3), (3, 16, 3), (20, 16, 20)]
+)
+def test_seeds_share_the_cores_so_that_none_idles_at_the_end(n_jobs, n_cores, expected):
+    assert n_parallel(n_jobs, n_cores) == expected

@@ -15,7 +15,7 @@ from iquitos_citylearn.env.action import NEED_LEFT, NEED_REACHED
 from iquitos_citylearn.env.observation import N_CHARGER_FEATURES
 
 N_ROW_FEATURES = 7
-LOGIT_RANGE = 0.98
+LOGIT_RANGE = 0.998
 """The needed share is shrunk to this range before atanh, so that 0 and 1 stay finite."""
 OUTPUT_GAIN = 0.01
 """Gain of the orthogonal initialisation of an output."""
@@ -106,7 +106,7 @@ class ChargerRows(nn.Module):
 
 
 def needed_logit(share: torch.Tensor) -> torch.Tensor:
-    """Return the pre-tanh action that charges the needed share: atanh(0.98 (2 f - 1))."""
+    """Return the pre-tanh action that charges the needed share: atanh(0.998 (2 f - 1))."""
     return torch.atanh(LOGIT_RANGE * (2.0 * share - 1.0))
 
 
@@ -148,10 +148,21 @@ class SharedActor(nn.Module):
     bound : float
         The mean is bound x s / (1 + |s|), s = (network + gain x skip) / bound: unlike with tanh, a saturated mean
         comes back.
+    squashed : bool
+        Whether the mean is squashed by tanh. Then the skip sees the needed logit as what the bound makes the logit
+        of, so that it can charge exactly the need, and `bound` must exceed every logit.
+
+    Raises
+    ------
+    ValueError
+        If the bound is too low for a squashed mean.
     """
 
-    def __init__(self, rows: ChargerRows, width: int, gain: float, bound: float) -> None:
+    def __init__(self, rows: ChargerRows, width: int, gain: float, bound: float, *, squashed: bool = False) -> None:
         super().__init__()
+        if squashed and bound <= math.atanh(LOGIT_RANGE):
+            raise ValueError(f"bound is {bound:g}; the needed logit goes up to {math.atanh(LOGIT_RANGE):.2f}")
+        self.squashed = squashed
         self.net = shared_net(N_ROW_FEATURES + rows.n_site_features, width)
         self.skip = nn.Linear(N_ROW_FEATURES, 1, bias=False)
         nn.init.zeros_(self.skip.weight)
@@ -160,9 +171,15 @@ class SharedActor(nn.Module):
 
     def forward(self, rows: Rows) -> torch.Tensor:
         """Return the means, shape (batch, n_actions); 0 at empty chargers."""
-        z = self.net(rows.inputs) + self.gain * self.skip(rows.features).squeeze(1)
+        features = self._unbounded(rows.features) if self.squashed else rows.features
+        z = self.net(rows.inputs) + self.gain * self.skip(features).squeeze(1)
         means = rows.spread(self._bounded(z))
         return means if self.bess is None else with_last(means, self._bounded(self.bess(rows.site)))
+
+    def _unbounded(self, features: torch.Tensor) -> torch.Tensor:
+        """Return the features with the needed logit, the last of them, as what `_bounded` makes it of."""
+        logit = features[:, -1:]
+        return torch.cat([features[:, :-1], logit / (1.0 - logit.abs() / self.bound)], dim=1)
 
     def _bounded(self, z: torch.Tensor) -> torch.Tensor:
         bounded: torch.Tensor = self.bound * nn.functional.softsign(z / self.bound)

@@ -87,7 +87,7 @@ def _run(agent: str, jobs: Sequence[SeedJob], options: RunOptions) -> None:
         update_status(job.status_file, state="waiting", seed=job.seed)
     watchdog = Watchdog(options.stall_timeout_s, options.max_hours)
     with progress_display(agent, [job.status_file for job in jobs]) as show:
-        statuses = run_workers(jobs, min(len(jobs), len(os.sched_getaffinity(0))), watchdog, show)
+        statuses = run_workers(jobs, n_parallel(len(jobs), len(os.sched_getaffinity(0))), watchdog, show)
     failures = [
         f"seed {job.seed} {_how_it_ended(status)}" for job, status in zip(jobs, statuses, strict=True) if status
     ]
@@ -97,6 +97,12 @@ def _run(agent: str, jobs: Sequence[SeedJob], options: RunOptions) -> None:
             "again and the others go on from their checkpoints.",
             exit_status=1,
         )
+
+
+def n_parallel(n_jobs: int, n_cores: int) -> int:
+    """Return how many jobs to run at a time so that no core idles at the end: a few more than cores share them."""
+    n_rounds = max(1, n_jobs // n_cores)
+    return -(-n_jobs // n_rounds)
 
 
 def _how_it_ended(status: int) -> str:
