@@ -15,7 +15,7 @@ from iquitos_citylearn.env.action import NEED_LEFT, NEED_REACHED
 from iquitos_citylearn.env.observation import N_CHARGER_FEATURES
 
 N_ROW_FEATURES = 7
-LOGIT_RANGE = 0.998
+LOGIT_RANGE = 0.99
 """The needed share is shrunk to this range before atanh, so that 0 and 1 stay finite."""
 OUTPUT_GAIN = 0.01
 """Gain of the orthogonal initialisation of an output."""
@@ -106,7 +106,7 @@ class ChargerRows(nn.Module):
 
 
 def needed_logit(share: torch.Tensor) -> torch.Tensor:
-    """Return the pre-tanh action that charges the needed share: atanh(0.998 (2 f - 1))."""
+    """Return the pre-tanh action that charges the needed share: atanh(0.99 (2 f - 1))."""
     return torch.atanh(LOGIT_RANGE * (2.0 * share - 1.0))
 
 

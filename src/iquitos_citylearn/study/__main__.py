@@ -38,7 +38,7 @@ def study_case(overlay: Path) -> None:
 
 
 def study_front() -> None:
-    """Find the front of CO2 against peak import of the headline year, with and without its battery."""
+    """Find the front of CO2 against peak import of the headline year."""
     years = read_evaluation_years(load_params(Path("params.yaml")), DATA, "raw")
     front = co2_against_peak(years.setting_of(0), years.sites[0].sessions)
     target = RESULTS / "front"
