@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from iquitos_citylearn.agents.algorithms import ALGORITHMS
 from iquitos_citylearn.agents.rules import ConstantPolicy, RandomPolicy
 from iquitos_citylearn.certification import CertificationError, certify, certify_sample
 from iquitos_citylearn.env.observation import observation_names
@@ -16,6 +17,7 @@ from iquitos_citylearn.kpis import SUMMED
 from iquitos_citylearn.references import best_constant, find_references
 from iquitos_citylearn.rollout import roll_out, roll_out_years
 from iquitos_citylearn.service_adjusted import Reference
+from iquitos_citylearn.stages.references import AGENTS
 from iquitos_citylearn.year_figures import year_figures
 from tests.small import TERMS, hand_site, setting_of, years_of
 
@@ -252,6 +254,10 @@ def test_a_dispatched_battery_is_replayed_and_traced(params, stored_agent_bess, 
     trace = pd.read_csv(tmp_path / "trace.csv", float_precision="round_trip")
     np.testing.assert_array_equal(trace["action_bess"], rollout.bess_action)
     assert trace["obs_month_peak"].max() > 0.0
+
+
+def test_the_references_serve_every_agent():
+    assert set(AGENTS) == set(ALGORITHMS)
 
 
 def test_under_an_import_limit_a_car_lacks_what_the_best_plan_would_have_given_it(params):

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.xdist_group("staleness"), pytest.mark.timeout(600)]
 
 DATASET, REFERENCES, COMPARE = {"build_dataset"}, {"references"}, {"compare"}
 BASELINES = {f"baseline@{name}" for name in ("uncontrolled", "required", "optimum")}
-RULES = {f"rule@{name}" for name in ("latest", "least_laxity", "solar_following", "random", "idle")}
+RULES = {"rules"}
 EVALUATIONS = {f"evaluate@{name}" for name in ("sac", "ppo", "a2c")}
 TRAININGS = {f"train_{name}" for name in ("sac", "ppo", "a2c")}
 JUDGED = REFERENCES | BASELINES | RULES | EVALUATIONS
@@ -36,6 +36,7 @@ PARAMS = {
     "train.sac.total_timesteps": {"train_sac", "evaluate@sac"},
     "train.ppo.kwargs.learning_rate": {"train_ppo", "evaluate@ppo"},
     "train.a2c.seeds": {"train_a2c", "evaluate@a2c"},
+    "train.profile": REFERENCES | TRAININGS | EVALUATIONS,
 }
 FILES = {
     "data/raw/SOURCES.md": DATASET,
