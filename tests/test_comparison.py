@@ -17,9 +17,14 @@ YEARS = (2023, 101)
 def run(co2_kg, year=2023, seed=None, total=-1.0, **others):
     figures = dict.fromkeys((name for name in KEY_FIGURES if name != "reward.total"), 1.0)
     share = (1000.0 - co2_kg) / 50.0
+    shares = {"captured_share_co2": share, "captured_share_cost": share}
     named = {} if seed is None else {"seed": seed}
-    figures |= named | {"year": year, "co2_kg": co2_kg, "cost_usd": 2 * co2_kg, "captured_share_co2": share}
-    return figures | {"adjusted": {"co2_kg": co2_kg}, "reward": {"co2": 0.0, "total": total}} | others
+    figures |= named | {"year": year, "co2_kg": co2_kg, "cost_usd": 2 * co2_kg} | shares
+    return (
+        figures
+        | {"adjusted": {"co2_kg": co2_kg, "cost_usd": 2 * co2_kg}, "reward": {"co2": 0.0, "total": total}}
+        | others
+    )
 
 
 def result(agent, *runs, status="complete", **extra):
@@ -214,6 +219,30 @@ def test_the_verdict_names_an_agent_that_beats_every_rule_but_only_if_it_serves_
     for each in results["PPO"]["runs"]:
         each["ev_service"] = 0.98
     assert verdict(compare(results, RESAMPLING)).endswith("the best, sac, takes 80.0 %.")
+
+
+def test_where_cost_is_not_co2_in_other_units_both_are_judged(results):
+    for name in ("UNCONTROLLED", "REQUIRED", "OPTIMUM", "SAC", "PPO"):
+        for each in results[name]["runs"]:
+            each["captured_share_cost"] = 0.9 if name == "SAC" else 0.5
+    text = verdict(compare(results, RESAMPLING))
+    assert "No agent takes more of the CO2 than the best rule, required: the best, ppo, takes 92.0 %." in text
+    assert text.endswith(
+        "The best agent, sac, takes 90.0 % of the cost: 40.0 points more than the best rule, uncontrolled."
+    )
+
+
+def test_under_a_limit_that_starves_cars_the_optimum_says_who_serves(results):
+    for content in results.values():
+        for each in content["runs"]:
+            each["ev_service"] = 0.9
+    assert "the best rule, required" in verdict(compare(results, RESAMPLING))
+
+
+def test_what_cars_lacked_is_part_of_what_there_is_to_gain(results):
+    for each in results["UNCONTROLLED"]["runs"]:
+        each["adjusted"] = {"co2_kg": 1100.0, "cost_usd": 2200.0}
+    assert compare(results, RESAMPLING)["to_gain"]["co2_kg"] == 150.0
 
 
 def test_much_to_gain_is_not_called_little(results):

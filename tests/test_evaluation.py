@@ -19,7 +19,7 @@ from iquitos_citylearn.rollout import roll_out, roll_out_years
 from iquitos_citylearn.service_adjusted import Reference
 from iquitos_citylearn.stages.references import AGENTS
 from iquitos_citylearn.year_figures import year_figures
-from tests.small import TERMS, hand_site, setting_of, years_of
+from tests.small import TERMS, hand_site, setting_of, small_site, years_of
 
 FLAT_KEYS = [
     "n_steps", "grid_import_kwh", "grid_export_kwh", "ev_charging_kwh", "building_load_kwh", "pv_generation_kwh",
@@ -112,6 +112,7 @@ def test_shares_are_of_the_years_reference_and_means_are_over_all_runs(evaluated
     mean = sum(run["captured_share_co2"] for run in runs) / 6
     assert evaluated.result["mean"]["captured_share_co2"] == pytest.approx(mean)
     assert evaluated.result["reference"]["optimum_co2_kg"] == 6.0
+    assert evaluated.result["reference"]["bound_out_of_reach"]
 
 
 @pytest.mark.parametrize(
@@ -181,6 +182,19 @@ def test_a_rule_has_no_seed_and_no_training_and_publishes_no_series_that_was_not
     assert not {"seed", "training"} & set(result)
     assert [run["year"] for run in result["runs"]] == [2023, 101]
     assert list(result["certification"]) == ["sampled"]
+
+
+def test_what_citylearn_cannot_replay_is_written_all_the_same_and_says_why(years, store, tmp_path):
+    other = store(small_site(5))  # cars come and go at other hours in it
+    with pytest.raises(
+        CertificationError, match=r"PPO: CityLearn can't replay it: step \d+: .* disagree on whether a car"
+    ):
+        evaluate("PPO", candidates(1.0), years, REFERENCES, tmp_path, schema=other.schema)
+    result = json.loads((tmp_path / "result_PPO.json").read_text())
+    assert (result["status"], result["certification"]) == ("not certified", {})
+    assert "disagree" in result["error"]
+    assert len(result["runs"]) == 2
+    assert len((tmp_path / "simulations" / "timeseries_PPO.csv").read_text().splitlines()) == 73
 
 
 def test_years_side_by_side_are_the_years_one_by_one(years):

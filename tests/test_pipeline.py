@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from iquitos_citylearn.stages.compare import POLICIES
 from tests.pipelines import RUNNER, repro, set_params
 
 pytestmark = [pytest.mark.xdist_group("pipeline"), pytest.mark.timeout(1200)]
@@ -19,7 +20,7 @@ CASCADE = ["train_sac", "evaluate@sac", "train_ppo", "evaluate@ppo", "train_a2c"
 def test_agents_follow_one_another_each_evaluated_before_the_next_starts(first_run):
     _, ran = first_run
     assert ran[0] == "build_dataset"
-    assert {"references", "baseline@uncontrolled", "baseline@required", "rules"} <= set(ran)
+    assert {"references", "baseline@uncontrolled", "baseline@required", "baseline@optimum", "rules"} <= set(ran)
     assert [stage for stage in ran if stage in CASCADE] == CASCADE
     assert len(ran) == len(set(ran))
 
@@ -34,7 +35,7 @@ def test_every_declared_output_is_there_and_git_sees_only_results(first_run):
         text=True,
     )
     seen = {line[3:] for line in status.stdout.splitlines()}
-    results = {f"metrics/result_{name}.json" for name in ("UNCONTROLLED", "REQUIRED", "SAC", "PPO", "A2C")}
+    results = {f"metrics/result_{name}.json" for name in POLICIES}
     assert {"metrics/dataset.json", "metrics/comparison.json", "metrics/comparison.md"} | results <= seen
     assert not [path for path in seen if path.endswith((".zip", ".csv", ".parquet", ".gitignore"))]
 

@@ -13,7 +13,7 @@ def test_summary_by_hand():
     summary = summarise_scores(np.array([[1.0, 3.0], [3.0, 5.0]]), RESAMPLING)
     assert (summary["mean"], summary["iqm"], summary["min"], summary["max"]) == (3.0, 3.0, 2.0, 4.0)
     assert summary["std"] == pytest.approx(np.sqrt(2.0))
-    # Year by year two seeds are redrawn: the means are 2 (1 of 16 draws) to 4 (1 of 16).
+    # Two seeds are redrawn together in both years: the means are 2 (1 of 4 draws), 3 and 4 (1 of 4).
     assert (summary["ci_low"], summary["ci_high"]) == (2.0, 4.0)
 
 
@@ -32,6 +32,18 @@ def test_years_are_strata():
     scores = np.array([[0.0, 100.0], [0.1, 100.1], [0.2, 100.2]])
     low, high = interval(scores, np.mean, RESAMPLING)
     assert 50.0 <= low < 50.1 < high <= 50.2
+
+
+def test_years_of_one_model_are_no_further_samples():
+    # Three years that differ by a constant hold what one of them holds.
+    one = np.array([[0.1], [0.5], [0.7]])
+    low, high = interval(one, np.mean, RESAMPLING)
+    assert interval(one + np.array([0.0, 1.0, 2.0]), np.mean, RESAMPLING) == pytest.approx((low + 1.0, high + 1.0))
+
+
+def test_rounding_is_a_tie():
+    scores, others = np.array([[151000.0], [151000.0]]), np.array([[151000.0003], [151001.0]])
+    assert probability_of_improvement(-scores, -others, RESAMPLING)["mean"] == (0.5 + 1.0) / 2
 
 
 def test_improvement_is_paired_by_seed_and_year_and_a_tie_counts_half():

@@ -55,7 +55,7 @@ BASELINES = (Policy.UNCONTROLLED, Policy.REQUIRED, Policy.OPTIMUM)
 
 @app.command("build-dataset")
 def build_dataset_command() -> None:
-    """Draw the headline year and the training years."""
+    """Draw the headline year, the evaluation years and the training years."""
     from iquitos_citylearn.stages.build_dataset import build_dataset
 
     with _reported("build_dataset"):
@@ -131,11 +131,11 @@ def rules() -> None:
 
 
 @app.command()
-def trace(agent: Annotated[Agent, typer.Argument(help="Which agent.")]) -> None:
-    """Write the trace of an agent's median seed again, from its model."""
-    from iquitos_citylearn.stages.evaluate import trace_agent
+def trace(policy: Annotated[Policy, typer.Argument(help="Which policy.")]) -> None:
+    """Write the trace of a policy's headline year again, an agent's from the model of its median seed."""
+    from iquitos_citylearn.stages.trace import trace_policy
 
-    _say(str(trace_agent(agent.value, _params())))
+    _say(str(trace_policy(policy.value, _params())))
 
 
 @app.command()

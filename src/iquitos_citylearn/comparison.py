@@ -87,9 +87,9 @@ def compare(results: Mapping[str, Mapping[str, Any]], resampling: Resampling) ->
     Returns
     -------
     dict
-        `to_gain`: CO2 [kg] and cost [USD] a year between charging at once and the optimum, and their share of the
-        former, means over the evaluation years. `policies`: for each, every key figure over seeds and years
-        (`seed_statistics.summarise_scores`; a figure that some run lacks is left out), `n_seeds`, `n_years`, the
+        `to_gain`: CO2 [kg] and cost [USD] a year between charging at once and the optimum, service-adjusted, and their
+        share of the former, means over the evaluation years. `policies`: for each, every key figure over seeds and
+        years (`seed_statistics.summarise_scores`; a figure that some run lacks is left out), `n_seeds`, `n_years`, the
         figures of the headline year of its median seed, the differences of means to each reference (negative: less
         than it), the probability of improvement over every other policy, what CityLearn replayed, and for an agent
         `untrained`, `best_constant`, `training_years` and `learning_gain_co2`, its share above the best constant's.
@@ -173,9 +173,13 @@ def _to_gain(results: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
         return {}
     gain: dict[str, float] = {}
     for figure in ("co2_kg", "cost_usd"):
-        base, best = (fmean(run[figure] for run in results[name]["runs"]) for name in ("UNCONTROLLED", "OPTIMUM"))
+        base, best = (_mean_reference(results[name], figure) for name in ("UNCONTROLLED", "OPTIMUM"))
         gain |= {figure: base - best, f"{figure}_share": (base - best) / base if base else 0.0}
     return gain
+
+
+def _mean_reference(result: Mapping[str, Any], figure: str) -> float:
+    return fmean(run["adjusted"][figure] for run in result["runs"])
 
 
 def _numbers(figures: Mapping[str, float | None]) -> dict[str, float]:

@@ -23,6 +23,7 @@ from iquitos_citylearn.kpis import make_timeseries
 from iquitos_citylearn.results import COMPLETE, write_outputs
 from iquitos_citylearn.rollout import Rollout, roll_out_years
 from iquitos_citylearn.service_adjusted import Reference, captured_shares
+from iquitos_citylearn.site.model import Site
 from iquitos_citylearn.year_figures import mean_figures, year_figures
 
 logger = logging.getLogger(__name__)
@@ -138,25 +139,25 @@ def evaluate(
     Raises
     ------
     CertificationError
-        If CityLearn deviates from the twin; the result is written and says so.
+        If CityLearn deviates from the twin, or can't replay it; the result is written and says so.
     OutputError
         If something can't be written as it should be; the rest is, and the result says what it is worth.
     FloatingPointError
         If anything in a year is not finite.
     """
     evaluation = run_candidates(name, candidates, years, references)
-    certification = _certify(evaluation, years, schema)
-    deviation = max(part["max_abs_deviation"] for part in certification.values())
-    result: dict[str, Any] = {"status": COMPLETE if deviation == 0.0 else "not certified", "agent": name}
+    certification, problem = _certified(evaluation, years, schema)
+    result: dict[str, Any] = {"status": "not certified" if problem else COMPLETE, "agent": name}
     result |= evaluation.runs[evaluation.chosen * len(years.seeds) + HEADLINE]
     training = candidates[evaluation.chosen].training
     result |= ({"training": training} if training else {}) | dict(extra)
     result |= {
         "mean": mean_figures(evaluation.runs),
-        "reference": asdict(references[years.seeds[HEADLINE]]),
+        "reference": asdict(references[years.seeds[HEADLINE]])
+        | {"bound_out_of_reach": bound_out_of_reach(years.sites[HEADLINE])},
         "certification": certification,
         "runs": evaluation.runs,
-    }
+    } | ({"error": problem} if problem else {})
     rollout, setting, site = evaluation.headline, years.setting_of(HEADLINE), years.sites[HEADLINE]
     tables: dict[Path, Callable[[Path], None]] = {}
     if schema is not None:
@@ -165,8 +166,13 @@ def evaluate(
         tables[simulations / f"timeseries_{name}.csv"] = lambda path: write_csv(path, series)
         tables[simulations / f"trace_{name}.csv"] = lambda path: write_trace(path, rollout, years)
     write_outputs(metrics_folder / f"result_{name}.json", result, tables)
-    if deviation != 0.0:
-        raise CertificationError(f"{name}: CityLearn deviates from the twin by up to {deviation!r}; see the result")
+    if problem:
+        raise CertificationError(f"{name}: {problem}; see the result")
+
+
+def bound_out_of_reach(site: Site) -> bool:
+    """Return whether the linear program dispatches a battery freely that dispatches itself in the simulator."""
+    return site.bess is not None and site.bess_automatic
 
 
 def median_index(values: Sequence[float]) -> int:
@@ -191,6 +197,16 @@ def write_trace(path: Path, rollout: Rollout, years: Years) -> None:
         columns["action_bess"] = rollout.bess_action
     columns |= {f"reward_{term}": rollout.reward_terms[:, index] for index, term in enumerate(TERMS)}
     write_csv(path, pa.table({name: np.ascontiguousarray(values) for name, values in columns.items()}))
+
+
+def _certified(evaluation: Evaluation, years: Years, schema: Path | None) -> tuple[dict[str, dict[str, Any]], str]:
+    """Return what CityLearn replayed, and what is wrong with it; nothing replayed where it could not be."""
+    try:
+        parts = _certify(evaluation, years, schema)
+    except RuntimeError as error:
+        return {}, f"CityLearn can't replay it: {error}"
+    deviation = max(part["max_abs_deviation"] for part in parts.values())
+    return parts, f"CityLearn deviates from the twin by up to {deviation!r}" if deviation else ""
 
 
 def _certify(evaluation: Evaluation, years: Years, schema: Path | None) -> dict[str, dict[str, Any]]:

@@ -3,7 +3,8 @@
 References
 ----------
 Agarwal, Schwarzer, Castro, Courville, Bellemare (2021), Deep reinforcement learning at the edge of the statistical
-precipice, NeurIPS 34: stratified bootstrap, interquartile mean, probability of improvement.
+precipice, NeurIPS 34: stratified bootstrap, interquartile mean, probability of improvement. There a seed is trained
+anew for each task; here one model stands in every year, so the strata are redrawn together.
 """
 
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from scipy.stats import bootstrap, trim_mean
 from iquitos_citylearn.site.model import FloatArray
 
 QUARTILE = 0.25
+TIE = 1e-6
+"""Scores that differ by less than this share of the other are equal: plans and rules differ by rounding."""
 FEWEST_SEEDS = 2
 """A single seed has no spread to resample."""
 
@@ -88,7 +91,8 @@ def probability_of_improvement(scores: FloatArray, others: FloatArray, resamplin
     dict
         `mean`; with two seeds or more `ci_low` and `ci_high`.
     """
-    better = (scores > others) + 0.5 * (scores == others)
+    tied = np.abs(scores - others) <= TIE * np.abs(others)
+    better = np.where(tied, 0.5, scores > others)
     if len(scores) < FEWEST_SEEDS:
         return {"mean": float(better.mean())}
     low, high = interval(better, np.mean, resampling)
@@ -96,7 +100,9 @@ def probability_of_improvement(scores: FloatArray, others: FloatArray, resamplin
 
 
 def interval(scores: FloatArray, statistic: Statistic, resampling: Resampling) -> tuple[float, float]:
-    """Return a percentile interval of a statistic of all runs by stratified bootstrap: seeds are redrawn in each year.
+    """Return a percentile interval of a statistic of all runs by bootstrap: years are strata, seeds are redrawn.
+
+    A seed that is drawn is drawn in every year, since the same model stands in all of them.
 
     Parameters
     ----------
@@ -120,6 +126,7 @@ def interval(scores: FloatArray, statistic: Statistic, resampling: Resampling) -
         n_resamples=resampling.n_resamples,
         confidence_level=resampling.confidence_level,
         method="percentile",
+        paired=True,
         vectorized=True,
         rng=np.random.default_rng(resampling.seed),
     ).confidence_interval

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from iquitos_citylearn.agents.rules import ConstantPolicy
-from iquitos_citylearn.evaluation import write_trace
 from iquitos_citylearn.evaluation_years import make_evaluated_years
 from iquitos_citylearn.kpis import session_outcomes
 from iquitos_citylearn.rollout import roll_out_years
@@ -30,10 +29,8 @@ def ours(years, rollout):
 
 
 @pytest.fixture(scope="module")
-def theirs(tmp_path_factory, years, rollout, stored):
-    path = tmp_path_factory.mktemp("trace") / "trace.csv"
-    write_trace(path, rollout, years)
-    return {name.removeprefix("district_"): value for name, value in citylearn_kpis(stored.schema, path).items()}
+def theirs(rollout, stored):
+    return {name.removeprefix("district_"): value for name, value in citylearn_kpis(stored.schema, rollout).items()}
 
 
 @pytest.mark.parametrize(
@@ -87,3 +84,16 @@ def test_its_shortfall_is_an_account_of_energy_not_of_cars(ours, theirs):
 def test_figures_are_numbers(theirs):
     assert len(theirs) > 50
     assert pd.Series(theirs).notna().all()
+
+
+def test_its_peaks_are_means_of_ratios_and_its_battery_counts_both_ways(rollout, theirs):
+    bare = np.maximum(rollout.net_kwh - rollout.bess_kwh - rollout.charger_kwh.sum(axis=1), 0.0)
+    imported = np.maximum(rollout.net_kwh, 0.0)
+    whole = theirs["energy_grid_shape_quality_peak_all_time_average_to_baseline_ratio"]
+    assert whole == pytest.approx(imported.max() / bare.max(), rel=1e-5)
+    by_day = imported.reshape(3, 24).max(axis=1).mean() / bare.reshape(3, 24).max(axis=1).mean()
+    assert theirs["energy_grid_shape_quality_peak_daily_average_to_baseline_ratio"] == pytest.approx(by_day, rel=1e-5)
+    charged, given = theirs["battery_total_charge_kwh"], theirs["battery_total_discharge_kwh"]
+    assert charged == pytest.approx(np.maximum(rollout.bess_kwh, 0.0).sum(), rel=1e-6)
+    assert given == pytest.approx(np.maximum(-rollout.bess_kwh, 0.0).sum(), rel=1e-6)
+    assert theirs["battery_total_throughput_kwh"] == pytest.approx(charged + given)

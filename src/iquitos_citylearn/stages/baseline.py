@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from iquitos_citylearn.evaluation import Candidate, evaluate
-from iquitos_citylearn.evaluation_years import SCHEMA, read_evaluation_years
+from iquitos_citylearn.evaluation import HEADLINE, Candidate, bound_out_of_reach, evaluate
+from iquitos_citylearn.evaluation_years import SCHEMA, Years, read_evaluation_years
 from iquitos_citylearn.optimum.objectives import OBJECTIVES
 from iquitos_citylearn.optimum.optimiser import Optimiser
 from iquitos_citylearn.optimum.policy import PolicyPerYear
@@ -26,17 +26,21 @@ def evaluate_baseline(name: str, params: Params) -> None:
 def evaluate_optimum(params: Params) -> None:
     """Write the same files of the plans of least CO2; `optimum` in the result holds every objective's bound."""
     years = read_evaluation_years(params, DATA, "raw")
-    optimisers = [Optimiser(years.setting_of(index), site.sessions) for index, site in enumerate(years.sites)]
-    headline = {name: optimisers[0].optimum(name) for name in OBJECTIVES}
-    plans = [headline["co2"].policy, *(optimiser.optimum("co2").policy for optimiser in optimisers[1:])]
-    figures: dict[str, Any] = {name: optimum.summary() for name, optimum in headline.items()}
-    note = {"bound_out_of_reach": years.sites[0].bess is not None and years.sites[0].bess_automatic}
+    optimiser = Optimiser(years.setting_of(HEADLINE), years.sites[HEADLINE].sessions)
+    figures: dict[str, Any] = {name: optimiser.optimum(name).summary() for name in OBJECTIVES}
+    note = {"bound_out_of_reach": bound_out_of_reach(years.sites[0])}
     evaluate(
         OPTIMUM.upper(),
-        [Candidate(None, PolicyPerYear(plans), {})],
+        [Candidate(None, optimum_policy(years), {})],
         years,
         read_references(REFERENCES, years.seeds),
         METRICS,
         schema=DATA / SCHEMA,
         extra={OPTIMUM: figures | note},
     )
+
+
+def optimum_policy(years: Years) -> PolicyPerYear:
+    """Return the plans of least CO2, one for each year."""
+    optimisers = (Optimiser(years.setting_of(index), site.sessions) for index, site in enumerate(years.sites))
+    return PolicyPerYear([optimiser.optimum("co2").policy for optimiser in optimisers])

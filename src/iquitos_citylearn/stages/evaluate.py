@@ -7,7 +7,7 @@ from iquitos_citylearn.agents.algorithms import make_model, read_model
 from iquitos_citylearn.agents.training import make_deterministic
 from iquitos_citylearn.artifacts import read_json
 from iquitos_citylearn.env.vec_env import ChargingVecEnv
-from iquitos_citylearn.evaluation import Candidate, evaluate, runs_of, write_trace
+from iquitos_citylearn.evaluation import Candidate, evaluate, runs_of
 from iquitos_citylearn.evaluation_years import SCHEMA, Years, read_evaluation_years, read_training_years
 from iquitos_citylearn.params import Params
 from iquitos_citylearn.references import read_best_constant, read_references
@@ -21,7 +21,7 @@ def evaluate_agent(agent: str, params: Params) -> None:
     agent_params = params.agent(agent)
     record = read_json(MODELS / agent / "training.json")
     candidates = [
-        Candidate(seed, read_model(agent, _model_file(agent, seed)), record[f"seed_{seed}"])
+        Candidate(seed, read_model(agent, model_file(agent, seed)), record[f"seed_{seed}"])
         for seed in agent_params.seeds
     ]
     years = read_evaluation_years(params, DATA, agent_params.action_mapping)
@@ -34,17 +34,8 @@ def evaluate_agent(agent: str, params: Params) -> None:
     evaluate(agent.upper(), candidates, years, references, METRICS, schema=DATA / SCHEMA, extra=extra)
 
 
-def trace_agent(agent: str, params: Params) -> Path:
-    """Write the trace of an agent's median seed again, from its model; return where it is."""
-    seed = read_json(METRICS / f"result_{agent.upper()}.json")["seed"]
-    years = read_evaluation_years(params, DATA, params.agent(agent).action_mapping)
-    rollout, *_ = roll_out_years(read_model(agent, _model_file(agent, seed)), years.setting)
-    path = METRICS / "simulations" / f"trace_{agent.upper()}.csv"
-    write_trace(path, rollout, years)
-    return path
-
-
-def _model_file(agent: str, seed: int) -> Path:
+def model_file(agent: str, seed: int) -> Path:
+    """Return where the model of a seed is."""
     return MODELS / agent / f"seed_{seed}.zip"
 
 

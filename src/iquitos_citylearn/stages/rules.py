@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from iquitos_citylearn.agents.rules import RULES, RuleParams
+from iquitos_citylearn.agents.rules import RULES, Policy, RuleParams
+from iquitos_citylearn.env.setting import Setting
 from iquitos_citylearn.evaluation import Candidate, evaluate
 from iquitos_citylearn.evaluation_years import read_evaluation_years
 from iquitos_citylearn.params import Params
@@ -34,7 +35,11 @@ def evaluate_rule(name: str, params: Params, schema: Path | None = None) -> None
     """
     rule = RULES[name]
     years = read_evaluation_years(params, DATA, rule.action_mapping)
-    limit_kw = params.evaluation.least_laxity_limit_kw
     seeds = params.evaluation.random_seeds if name == RANDOM else (None,)
-    candidates = [Candidate(seed, rule.make(years.setting, RuleParams(limit_kw, seed or 0)), {}) for seed in seeds]
+    candidates = [Candidate(seed, rule_policy(name, params, years.setting, seed or 0), {}) for seed in seeds]
     evaluate(name.upper(), candidates, years, read_references(REFERENCES, years.seeds), METRICS, schema=schema)
+
+
+def rule_policy(name: str, params: Params, setting: Setting, random_seed: int = 0) -> Policy:
+    """Return a rule for the years of a setting."""
+    return RULES[name].make(setting, RuleParams(params.evaluation.least_laxity_limit_kw, random_seed))

@@ -43,8 +43,14 @@ def _of_dataset(file: Path) -> str:
     return f"{summary['n_steps']:,} steps, {summary['n_chargers']} chargers, warnings: {len(summary['warnings'])}"
 
 
+def _of_references(file: Path) -> str:
+    years = read_json(file)["years"].values()
+    gains = [year["uncontrolled_co2_kg"] - year["optimum_co2_kg"] for year in years]
+    return f"{len(gains)} years, {min(gains) / 1000:.1f} to {max(gains) / 1000:.1f} t of CO2 to gain"
+
+
 def _of_comparison(file: Path) -> str:
-    """Return the first sentence of the verdict, which stands below the table."""
+    """Return the first sentence of the verdict."""
     lines = file.read_text(encoding="utf-8").splitlines()
     verdict = next((line for line in lines if line and not line.startswith("|")), "")
     return verdict.partition(". ")[0].rstrip(".")
@@ -54,5 +60,6 @@ HEADLINES: Mapping[str, Callable[[Path], str]] = {
     "*/result_*.json": _of_result,
     "models/*": _of_models,
     "*/dataset.json": _of_dataset,
+    "*/references.json": _of_references,
     "*/comparison.md": _of_comparison,
 }

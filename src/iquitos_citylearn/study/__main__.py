@@ -14,6 +14,7 @@ from iquitos_citylearn.evaluation_years import SCHEMA, read_evaluation_years
 from iquitos_citylearn.optimum.front import co2_against_peak
 from iquitos_citylearn.params import load_params
 from iquitos_citylearn.stages.folders import DATA, METRICS
+from iquitos_citylearn.stages.trace import run_again
 from iquitos_citylearn.study.case import CaseError, prepare_case, run_case
 from iquitos_citylearn.study.citylearn_kpis import citylearn_kpis
 
@@ -21,8 +22,10 @@ logger = logging.getLogger(__name__)
 
 OVERLAYS, RESULTS, CASES = Path("study/params"), Path("study/results"), Path(".study")
 KEPT = ("comparison.json", "comparison.md", "references.json", "environment.json")
-REPLAYED = ("UNCONTROLLED", "REQUIRED", "OPTIMUM", "SAC", "PPO", "A2C")
+REPLAYED = ("uncontrolled", "required", "optimum", "sac", "ppo", "a2c")
+PARAMS = Path("params.yaml")
 N_PROCESSES = 2
+FAILURES = (CaseError, ValueError, OSError, RuntimeError)
 
 
 def study_case(overlay: Path) -> None:
@@ -39,7 +42,7 @@ def study_case(overlay: Path) -> None:
 
 def study_front() -> None:
     """Find the front of CO2 against peak import of the headline year."""
-    years = read_evaluation_years(load_params(Path("params.yaml")), DATA, "raw")
+    years = read_evaluation_years(load_params(PARAMS), DATA, "raw")
     front = co2_against_peak(years.setting_of(0), years.sites[0].sessions)
     target = RESULTS / "front"
     write_csv(target / "co2_against_peak.csv", front)
@@ -47,13 +50,17 @@ def study_front() -> None:
 
 
 def study_kpis() -> None:
-    """Record CityLearn's own figures of the headline year for every policy whose trace is there."""
-    traces = [METRICS / "simulations" / f"trace_{name}.csv" for name in REPLAYED]
+    """Record CityLearn's own figures of the headline year for every policy whose headline year is published."""
     with ProcessPoolExecutor(N_PROCESSES) as executor:
-        figures = list(executor.map(partial(citylearn_kpis, DATA / SCHEMA), traces))
+        figures = list(executor.map(_kpis_of, REPLAYED))
     target = RESULTS / "citylearn_kpis"
     write_json(target / "evaluate_v2.json", dict(zip(REPLAYED, figures, strict=True)))
     _sign(target, "citylearn_kpis")
+
+
+def _kpis_of(policy: str) -> dict[str, float]:
+    rollout, _ = run_again(policy, load_params(PARAMS))
+    return citylearn_kpis(DATA / SCHEMA, rollout)
 
 
 def parts() -> Mapping[str, Callable[[], None]]:
@@ -63,20 +70,29 @@ def parts() -> Mapping[str, Callable[[], None]]:
 
 
 def main(names: list[str]) -> None:
-    """Run the parts named, or all.
+    """Run the parts named, or all; one that fails does not keep the others from running.
 
     Raises
     ------
     ValueError
         For an unknown name; lists the valid ones.
+    CaseError
+        At the end, with every part that failed.
     """
     known = parts()
     for name in names:
         if name not in known:
             raise ValueError(f"part is {name!r}; valid are {', '.join(known)}")
+    failures = []
     for name in names or known:
         logger.info("study: %s", name)
-        known[name]()
+        try:
+            known[name]()
+        except FAILURES as error:
+            logger.error("study: %s failed: %s", name, error)  # noqa: TRY400 - the message says it all
+            failures.append(name)
+    if failures:
+        raise CaseError(f"these parts failed: {', '.join(failures)}; the log above says why")
 
 
 def _sign(target: Path, part: str) -> None:
@@ -87,5 +103,5 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         main(sys.argv[1:])
-    except (CaseError, ValueError, OSError, RuntimeError) as error:
+    except FAILURES as error:
         sys.exit(f"error: {error}")

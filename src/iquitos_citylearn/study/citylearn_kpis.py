@@ -1,4 +1,4 @@
-"""CityLearn's own key figures of the headline year, from the actions of a published trace.
+"""CityLearn's own key figures of the headline year, from the actions of a policy.
 
 ==========================================  ======================  ==================================================
 CityLearn (`evaluate_v2`, `district_...`)   ours                    difference
@@ -13,6 +13,9 @@ ev_total_charge_kwh                         `ev_charging_kwh`       none
                                                                     without cars, ours charging at once to full
 ev_performance_departure_success_ratio      `ev_service`            it counts cars that reached what they asked for,
                                                                     ours those within 0.01 of what was feasible
+energy_grid_shape_quality_peak_..._ratio    `peak_import_kw`        highest import (of all, or mean of the days'
+                                                                    highest) over that of its baseline, no kW
+battery_total_charge, _discharge, _throughput  time series          none; throughput counts both ways
 ev_energy_accounting_shortfall_kwh          `ev_unmet_kwh`          it holds energy gained against energy charged,
                                                                     ours lacks of cars
 ==========================================  ======================  ==================================================
@@ -24,33 +27,27 @@ CityLearn 3.0.2, `citylearn/internal/kpi.py`.
 
 from pathlib import Path
 
-import pandas as pd
-
 from iquitos_citylearn.env.citylearn import CityLearnSimulator
+from iquitos_citylearn.rollout import Rollout
 from iquitos_citylearn.site.dataset_reader import read_dataset
 
-ACTION_PREFIX = "action_"
 
-
-def citylearn_kpis(schema: Path, trace: Path) -> dict[str, float]:
-    """Run the actions of a trace through the whole year in one piece and return CityLearn's figures of the site.
+def citylearn_kpis(schema: Path, rollout: Rollout) -> dict[str, float]:
+    """Run the actions of a year through CityLearn in one piece and return its own figures of the site.
 
     Parameters
     ----------
     schema : Path
         Data set of the year.
-    trace : Path
-        `trace_<POLICY>.csv`; its columns `action_<charger>` are taken.
+    rollout : Rollout
+        Whose actions.
 
     Returns
     -------
     dict
         Every figure of the district that is a number, by CityLearn's name.
     """
-    site = read_dataset(schema)
-    columns = [f"{ACTION_PREFIX}{charger.name}" for charger in site.chargers]
-    actions = pd.read_csv(trace, usecols=columns)[columns].to_numpy()
-    simulator = CityLearnSimulator(schema, site)
-    for action in actions:
-        simulator.step(action)
+    simulator = CityLearnSimulator(schema, read_dataset(schema))
+    for charger_action, bess_action in zip(rollout.charger_action, rollout.bess_action, strict=True):
+        simulator.step(charger_action, float(bess_action))
     return simulator.key_figures()
