@@ -35,7 +35,7 @@ def study_case(overlay: Path) -> None:
     run_case(folder)
     target = RESULTS / overlay.stem
     target.mkdir(parents=True, exist_ok=True)
-    for name in KEPT:
+    for name in (*KEPT, *(file.name for file in (folder / METRICS).glob("result_PEAK_SHAVING.json"))):
         shutil.copyfile(folder / METRICS / name, target / name)
     _sign(target, overlay.stem)
 

@@ -48,16 +48,17 @@ def prepare_case(folder: Path, overlay: Path, root: Path = Path()) -> None:
 
 
 def run_case(folder: Path) -> None:
-    """Run whatever is stale in a case.
+    """Run whatever is stale in a case, and the rule for its battery where that is dispatched.
 
     Raises
     ------
     CaseError
         If a stage failed.
     """
-    status = subprocess.run([sys.executable, "-m", "iquitos_citylearn.repro"], cwd=folder, check=False).returncode
-    if status != 0:
-        raise CaseError(f"{folder}: the pipeline ended with status {status}; the log above says why")
+    for module in ("iquitos_citylearn.repro", "iquitos_citylearn.study.peak_shaving"):
+        status = subprocess.run([sys.executable, "-m", module], cwd=folder, check=False).returncode
+        if status != 0:
+            raise CaseError(f"{folder}: {module} ended with status {status}; the log above says why")
 
 
 def main(arguments: list[str]) -> None:
