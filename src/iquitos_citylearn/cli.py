@@ -5,7 +5,7 @@ import logging
 import math
 import os
 import sys
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from iquitos_citylearn.params import Params
 
 PARAMS_FILE = Path("params.yaml")
@@ -98,7 +100,9 @@ def train(
         max_hours=max_hours,
         from_scratch=from_scratch,
     )
-    with _reported(f"train_{agent}", stall_timeout_s=stall_timeout):
+    from iquitos_citylearn.status.reporting import reported
+
+    with reported(f"train_{agent}", stall_timeout_s=stall_timeout):
         stage.train(agent.value, _params(), options)
 
 
@@ -174,10 +178,12 @@ def status(
     raise typer.Exit(view.watch(console, interval, timeout) if watch else view.show(console))
 
 
-def _reported(stage: str, **options: float) -> AbstractContextManager[None]:
-    from iquitos_citylearn.status.reporting import reported
+@contextmanager
+def _reported(stage: str) -> "Iterator[None]":
+    from iquitos_citylearn.status.reporting import ended_when_overdue, reported
 
-    return reported(stage, **options)
+    with reported(stage), ended_when_overdue(stage):
+        yield
 
 
 def _say(text: str) -> None:

@@ -1,11 +1,13 @@
 """`iquitos evaluate` as a process, killed while it computes and while it writes, and started again."""
 
+import json
 import os
 import subprocess
 import time
 
 import pytest
 
+from iquitos_citylearn.agents.jobs import STALLED
 from tests.faults.project import LIMIT_S, POLL_S, PROGRAM, prepare_evaluation
 
 pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults")]
@@ -58,3 +60,21 @@ def test_a_killed_evaluation_started_again_gives_the_same_bytes(tmp_path):
     assert "as if killed" in status.stdout
     subprocess.run(EVALUATE, cwd=killed, check=True, capture_output=True)
     assert outputs(killed) == outputs(left_alone)
+
+
+def test_an_evaluation_that_takes_too_long_is_ended_and_says_where_it_stood(tmp_path):
+    # A data set that is a pipe nobody writes to: reading it never ends.
+    prepare_evaluation(tmp_path)
+    schema = tmp_path / "data" / "site" / "schema.json"
+    schema.unlink()
+    os.mkfifo(schema)
+    before = outputs(tmp_path)
+    limited = os.environ | {"IQUITOS_MAX_HOURS": "0.002"}
+    ended = subprocess.run(EVALUATE, cwd=tmp_path, env=limited, capture_output=True, text=True, check=False)
+    assert ended.returncode == STALLED
+    assert "the watchdog ends baseline@uncontrolled: it has run for 0.002 h, its limit" in ended.stderr
+    assert "read_dataset" in ended.stderr
+    assert outputs(tmp_path) == before
+    status = json.loads((tmp_path / "runs" / "baseline@uncontrolled" / "status.json").read_text())
+    assert status["state"] == "failed"
+    assert "its limit" in status["error"]

@@ -5,15 +5,22 @@
 """
 
 import contextlib
+import faulthandler
+import logging
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import psutil
 from filelock import FileLock
 
+from iquitos_citylearn.agents.jobs import STALLED
 from iquitos_citylearn.agents.lock import is_held
 from iquitos_citylearn.agents.status import read_status, update_status
+
+logger = logging.getLogger(__name__)
 
 RUNS_FOLDER = Path("runs")
 STATUS_FILE, LOCK_FILE = "status.json", "lock"
@@ -21,6 +28,8 @@ LOCK_WAIT_S = 1.0
 """A reader holds the lock for a moment."""
 SILENT_S = 3600.0
 """Longest that a stage without steps runs, with room: an evaluation takes minutes."""
+MAX_HOURS = "IQUITOS_MAX_HOURS"
+"""Environment variable with another limit of a whole stage [h]."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,35 @@ def reported(stage: str, stall_timeout_s: float = SILENT_S) -> Iterator[None]:
         update_status(file, state="done")
     finally:
         lock.release()
+
+
+@contextlib.contextmanager
+def ended_when_overdue(stage: str) -> Iterator[None]:
+    """End this process and its children, with the stacks of all threads in the log, when the block takes too long.
+
+    Of stages without steps: trainings have a watchdog of their own, with the same exit status.
+    """
+    limit_s = float(os.environ.get(MAX_HOURS, SILENT_S / 3600)) * 3600
+    over = threading.Event()
+    watcher = threading.Thread(target=_end_overdue, args=(stage, limit_s, over.wait), daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _end_overdue(stage: str, limit_s: float, is_over: Callable[[float], bool]) -> None:
+    if is_over(min(limit_s, threading.TIMEOUT_MAX)):
+        return
+    error = f"the watchdog ends {stage}: it has run for {limit_s / 3600:g} h, its limit"
+    logger.error("%s; stacks of process %d:", error, os.getpid())
+    faulthandler.dump_traceback(all_threads=True)
+    update_status(RUNS_FOLDER / stage / STATUS_FILE, state="failed", error=error)
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    os._exit(STALLED)
 
 
 def read_report(stage: str) -> Report | None:
