@@ -193,7 +193,7 @@ def test_every_value_stands_under_a_comment():
         ({"train__sac__device": "gpu"}, "train.sac.device is 'gpu': Input should be 'auto', 'cpu' or 'cuda'"),
         (
             {"train__ppo__action_mapping": "full"},
-            "train.ppo.action_mapping is 'full': Input should be 'raw', 'need_limited' or 'three_segment'",
+            "train.ppo.action_mapping is 'full': Input should be 'raw', 'dead_zones', 'need_limited'",
         ),
         (
             {"train__sac__final_learning_rate": 0.0, "train__sac__kwargs": {}},

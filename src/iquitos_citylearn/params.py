@@ -309,7 +309,7 @@ class AgentParams(_Section):
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     n_envs: Annotated[int, Field(ge=1, le=1024)]
     device: Literal["auto", "cpu", "cuda"]
-    action_mapping: Literal["raw", "need_limited", "three_segment"]
+    action_mapping: Literal["raw", "dead_zones", "need_limited", "three_segment"]
     policy: Literal["per_charger", "plain"]
     checkpoint_every: Count
     final_learning_rate: NonNegative | None

@@ -40,6 +40,10 @@ def share(mapping, action, needed_soc=0.125, soc=0.25):
         ("raw", -1.0, 0.0),
         ("raw", 0.0, 0.5),  # u = 0.5
         ("raw", 1.0, 1.0),
+        ("dead_zones", -0.9, 0.0),  # u = 0.05
+        ("dead_zones", 0.0, 0.5),
+        ("dead_zones", 0.45, 0.75),  # u = 0.725, 0.675 of 0.9
+        ("dead_zones", 0.9, 1.0),
         ("need_limited", -1.0, 0.0),
         ("need_limited", 0.0, 0.25),  # u f = 0.5 x 0.5
         ("need_limited", 1.0, 0.5),  # f
@@ -120,7 +124,7 @@ def test_the_lowest_action_charges_nothing(params, mapping):
     assert soc == [0.25] * 10
 
 
-@pytest.mark.parametrize("mapping", ["raw", "three_segment"])
+@pytest.mark.parametrize("mapping", ["raw", "dead_zones", "three_segment"])
 def test_the_highest_action_charges_at_full_power_until_full(params, mapping):
     kwh, soc = run_constant(params, mapping, 1.0)
     # 0.75 of the SOC are three hours of 2 kWh each.
@@ -135,7 +139,9 @@ def test_the_highest_need_limited_action_charges_to_the_need_at_once_and_never_b
 
 
 def test_an_unknown_mapping_lists_the_valid_ones(params):
-    with pytest.raises(ValueError, match=r"action_mapping is 'full'; valid are raw, need_limited, three_segment"):
+    with pytest.raises(
+        ValueError, match="action_mapping is 'full'; valid are raw, need_limited, three_seg"
+    ):
         setting_of(hand_site(HALF_HOUR_NEEDED), params, "full")
 
 

@@ -11,12 +11,12 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from iquitos_citylearn.env.action import NEED_LEFT, NEED_REACHED
+from iquitos_citylearn.env.action import DEAD_ZONE, NEED_LEFT, NEED_REACHED
 from iquitos_citylearn.env.observation import N_CHARGER_FEATURES
 
 N_ROW_FEATURES = 7
-LOGIT_RANGE = 0.99
-"""The needed share is shrunk to this range before atanh, so that 0 and 1 stay finite."""
+LOGIT_RANGE = 1.0 - 2.0 * DEAD_ZONE
+"""The needed share is shrunk to this range before atanh, so that 0 and 1 stay finite: the range between dead zones."""
 OUTPUT_GAIN = 0.01
 """Gain of the orthogonal initialisation of an output."""
 
@@ -106,7 +106,7 @@ class ChargerRows(nn.Module):
 
 
 def needed_logit(share: torch.Tensor) -> torch.Tensor:
-    """Return the pre-tanh action that charges the needed share: atanh(0.99 (2 f - 1))."""
+    """Return the pre-tanh action that charges the needed share: atanh(0.9 (2 f - 1))."""
     return torch.atanh(LOGIT_RANGE * (2.0 * share - 1.0))
 
 
@@ -117,6 +117,8 @@ def mapped_share(mapping: str, u: torch.Tensor, needed: torch.Tensor) -> torch.T
     if mapping == "three_segment":
         below = needed * torch.clamp(u / NEED_REACHED, max=1.0)
         return below + (1.0 - needed) * torch.clamp((u - NEED_LEFT) / (1.0 - NEED_LEFT), min=0.0)
+    if mapping == "dead_zones":
+        return torch.clamp((u - DEAD_ZONE) / (1.0 - 2.0 * DEAD_ZONE), 0.0, 1.0)
     return u
 
 
@@ -148,21 +150,10 @@ class SharedActor(nn.Module):
     bound : float
         The mean is bound x s / (1 + |s|), s = (network + gain x skip) / bound: unlike with tanh, a saturated mean
         comes back.
-    squashed : bool
-        Whether the mean is squashed by tanh. Then the skip sees the needed logit as what the bound makes the logit
-        of, so that it can charge exactly the need, and `bound` must exceed every logit.
-
-    Raises
-    ------
-    ValueError
-        If the bound is too low for a squashed mean.
     """
 
-    def __init__(self, rows: ChargerRows, width: int, gain: float, bound: float, *, squashed: bool = False) -> None:
+    def __init__(self, rows: ChargerRows, width: int, gain: float, bound: float) -> None:
         super().__init__()
-        if squashed and bound <= math.atanh(LOGIT_RANGE):
-            raise ValueError(f"bound is {bound:g}; the needed logit goes up to {math.atanh(LOGIT_RANGE):.2f}")
-        self.squashed = squashed
         self.net = shared_net(N_ROW_FEATURES + rows.n_site_features, width)
         self.skip = nn.Linear(N_ROW_FEATURES, 1, bias=False)
         nn.init.zeros_(self.skip.weight)
@@ -171,15 +162,9 @@ class SharedActor(nn.Module):
 
     def forward(self, rows: Rows) -> torch.Tensor:
         """Return the means, shape (batch, n_actions); 0 at empty chargers."""
-        features = self._unbounded(rows.features) if self.squashed else rows.features
-        z = self.net(rows.inputs) + self.gain * self.skip(features).squeeze(1)
+        z = self.net(rows.inputs) + self.gain * self.skip(rows.features).squeeze(1)
         means = rows.spread(self._bounded(z))
         return means if self.bess is None else with_last(means, self._bounded(self.bess(rows.site)))
-
-    def _unbounded(self, features: torch.Tensor) -> torch.Tensor:
-        """Return the features with the needed logit, the last of them, as what `_bounded` makes it of."""
-        logit = features[:, -1:]
-        return torch.cat([features[:, :-1], logit / (1.0 - logit.abs() / self.bound)], dim=1)
 
     def _bounded(self, z: torch.Tensor) -> torch.Tensor:
         bounded: torch.Tensor = self.bound * nn.functional.softsign(z / self.bound)

@@ -141,14 +141,12 @@ class PerChargerSACActor(BasePolicy):
         gain: float,
         bound: float,
         log_std_init: float,
-        log_std_gain: float,
         **kwargs: Any,
     ) -> None:
         super().__init__(squash_output=True, **kwargs)
         self.rows = rows
-        self.mean = SharedActor(rows, width, gain, bound, squashed=True)
-        self.log_std_init, self.log_std_gain = log_std_init, log_std_gain
-        self.log_std_change = nn.Parameter(torch.zeros(()))
+        self.mean = SharedActor(rows, width, gain, bound)
+        self.log_std = nn.Parameter(torch.tensor(log_std_init))
         self.action_dist = SquashedDiagGaussianDistribution(rows.n_chargers + rows.with_bess)
 
     def get_action_dist_params(
@@ -156,8 +154,7 @@ class PerChargerSACActor(BasePolicy):
     ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
         """Return means and log standard deviations before squashing, shape (batch, n_chargers)."""
         mean = self.mean(self.rows(observation))
-        log_std = self.log_std_init + self.log_std_gain * self.log_std_change
-        return mean, torch.clamp(log_std, self.LOG_STD_MIN, self.LOG_STD_MAX).expand_as(mean), {}
+        return mean, torch.clamp(self.log_std, self.LOG_STD_MIN, self.LOG_STD_MAX).expand_as(mean), {}
 
     def forward(self, observation: PyTorchObs, deterministic: bool = False) -> torch.Tensor:  # noqa: FBT001, FBT002 - Stable-Baselines3's signature
         """Return actions in [-1, 1]."""
@@ -212,8 +209,6 @@ class PerChargerSACPolicy(SACPolicy):
         Gain of the critics' output: how far a small learning rate moves them.
     log_std_init : float
         Log standard deviation at the start.
-    log_std_gain : float
-        How far a small learning rate moves the log standard deviation.
     """
 
     def __init__(
@@ -228,14 +223,12 @@ class PerChargerSACPolicy(SACPolicy):
         bound: float = 2.5,
         critic_gain: float = 1.0,
         log_std_init: float = -1.0,
-        log_std_gain: float = 1.0,
         **kwargs: Any,
     ) -> None:
         self.horizons = {"energy_hours": energy_hours, "departure_hours": departure_hours}
         self.with_bess = with_bess
         self.action_mapping, self.critic_gain = action_mapping, critic_gain
-        self.width, self.gain, self.bound = width, gain, bound
-        self.start_log_std, self.log_std_gain = log_std_init, log_std_gain
+        self.width, self.gain, self.bound, self.start_log_std = width, gain, bound, log_std_init
         super().__init__(*args, **kwargs)
 
     def make_actor(self, features_extractor: nn.Module | None = None) -> PerChargerSACActor:  # type: ignore[override]
@@ -248,7 +241,6 @@ class PerChargerSACPolicy(SACPolicy):
             self.gain,
             self.bound,
             self.start_log_std,
-            self.log_std_gain,
             observation_space=self.observation_space,
             action_space=self.action_space,
         )

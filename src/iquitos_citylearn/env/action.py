@@ -6,6 +6,7 @@ With f = min(1, energy still needed / energy of one hour at full power), seen fr
 mapping        charger action a (share of the rating)
 =============  ==========================================================================================
 raw            a = u
+dead_zones     u <= 0.05: a = 0; u >= 0.95: a = 1; between them a = (u - 0.05) / 0.9
 need_limited   a = u f: 1 charges up to the need and never beyond (waiting stays possible, overcharging not)
 three_segment  u <= 0.6: a = f u / 0.6; 0.6 < u <= 0.8: a = f; u > 0.8: a = f + (1 - f)(u - 0.8) / 0.2
 =============  ==========================================================================================
@@ -13,6 +14,7 @@ three_segment  u <= 0.6: a = f u / 0.6; 0.6 < u <= 0.8: a = f; u > 0.8: a = f + 
 Agents act on [-1, 1] (what Stable-Baselines3's Gaussian policies expect); u = (action + 1) / 2. A charger without
 a car gets 0. `three_segment` gives a fifth of the range to "what the car needs" and keeps waiting (u = 0) and
 overcharging (u = 1: full power until full) the agent's choice: it is a help to the learner, and named as such.
+`dead_zones` knows no need: it lets a squashed Gaussian, which never quite reaches its ends, charge nothing and all.
 
 With the battery under the agent there is one more entry v in [-1, 1], the last. The battery gets the share
 clip(greedy + 2 v |v|, -1, 1) of its power, charging positive, where greedy is what automatic dispatch would do in this
@@ -28,7 +30,9 @@ from iquitos_citylearn.env.observation import full_power_hours
 from iquitos_citylearn.env.physics import Equipment, Years, charging_kwh
 from iquitos_citylearn.site.model import FloatArray, IntArray
 
-MAPPINGS = {"raw": 0, "need_limited": 1, "three_segment": 2}
+MAPPINGS = {"raw": 0, "need_limited": 1, "three_segment": 2, "dead_zones": 3}
+DEAD_ZONE = 0.05
+"""dead_zones: share of the range at each end."""
 NEED_REACHED = 0.6
 """three_segment: from here on the charger gives what the car needs."""
 NEED_LEFT = 0.8
@@ -36,6 +40,7 @@ NEED_LEFT = 0.8
 
 _NEED_LIMITED = MAPPINGS["need_limited"]
 _THREE_SEGMENT = MAPPINGS["three_segment"]
+_DEAD_ZONES = MAPPINGS["dead_zones"]
 
 
 def mapping_code(name: str) -> int:
@@ -104,6 +109,8 @@ def charger_share(mapping: int, u: float, needed_share: float) -> float:
         if u <= NEED_LEFT:
             return needed_share
         return needed_share + (1.0 - needed_share) * (u - NEED_LEFT) / (1.0 - NEED_LEFT)
+    if mapping == _DEAD_ZONES:
+        return min(1.0, max(0.0, (u - DEAD_ZONE) / (1.0 - 2.0 * DEAD_ZONE)))
     return u
 
 
