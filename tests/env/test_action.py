@@ -139,9 +139,7 @@ def test_the_highest_need_limited_action_charges_to_the_need_at_once_and_never_b
 
 
 def test_an_unknown_mapping_lists_the_valid_ones(params):
-    with pytest.raises(
-        ValueError, match="action_mapping is 'full'; valid are raw, need_limited, three_seg"
-    ):
+    with pytest.raises(ValueError, match="action_mapping is 'full'; valid are raw, need_limited, three_seg"):
         setting_of(hand_site(HALF_HOUR_NEEDED), params, "full")
 
 

@@ -4,17 +4,14 @@ import contextlib
 import logging
 import os
 import random
-import shutil
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
-from stable_baselines3.common.logger import configure
 from stable_baselines3.common.utils import set_random_seed
 
 from iquitos_citylearn.agents.algorithms import (
@@ -29,6 +26,7 @@ from iquitos_citylearn.agents.guards import GuardCallback, check_learned
 from iquitos_citylearn.agents.jobs import FINISHED, SeedJob
 from iquitos_citylearn.agents.lock import only_trainer
 from iquitos_citylearn.agents.progress import ProgressCallback
+from iquitos_citylearn.agents.tensorboard_log import log_to_tensorboard
 from iquitos_citylearn.env.setting import Setting, make_setting
 from iquitos_citylearn.env.vec_env import ChargingVecEnv
 from iquitos_citylearn.site.storage import read_draw
@@ -102,16 +100,6 @@ def training_setting(job: SeedJob) -> Setting:
     sites = [read_draw(folder) for folder in sorted(job.training_folder.iterdir())]
     keys = range(1, len(sites) + 1)
     return make_setting(sites, job.params.environment, job.params.reward, job.agent_params.action_mapping, keys)
-
-
-def log_to_tensorboard(model: BaseAlgorithm, folder: Path, *, anew: bool) -> None:
-    """Write losses and reward terms for TensorBoard into a folder; where that can't be, the training goes on."""
-    if anew:
-        shutil.rmtree(folder, ignore_errors=True)
-    try:
-        model.set_logger(configure(str(folder), ["tensorboard"]))
-    except OSError as error:
-        logger.warning("%s: no TensorBoard log: %s", folder, error)
 
 
 def training_record(model: BaseAlgorithm) -> dict[str, Any]:
