@@ -11,7 +11,6 @@ import time
 
 import pytest
 
-from iquitos_citylearn.pull import pull
 from tests.pipelines import dvc, run
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(1200)]
@@ -144,7 +143,7 @@ def test_what_one_clone_pushes_another_pulls(kind, request, clone, tmp_path):
     run(tmp_path, "git", "clone", "--quiet", str(clone), str(other))
     shutil.rmtree(other / "release")
     configure(other, settings)
-    pull(other, "mine")
+    run(other, sys.executable, "-m", "iquitos_citylearn.pull", "mine")
     assert dvc(other, "status").strip() == "Data and pipelines are up to date."
 
 
