@@ -11,7 +11,7 @@ PARTS = {
     "two_processes": ("bench.simulator", "two_processes", "environment-steps/s"),
     "chargers": ("bench.simulator", "chargers", COST),
     "horizon": ("bench.simulator", "horizon", COST),
-    "start_up": ("bench.start_up", "start_up", "s"),
+    "start_up": ("bench.start_up", "start_up", "s of processor time"),
     "training_sac": ("bench.training", "training_sac", RATE),
     "training_ppo": ("bench.training", "training_ppo", RATE),
     "training_a2c": ("bench.training", "training_a2c", RATE),
