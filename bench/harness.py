@@ -39,12 +39,13 @@ def summary(values: list[float]) -> dict[str, float]:
 
 
 def describe_run() -> dict[str, Any]:
-    """Return date, machine, load and versions, and the highest memory use so far [MiB]."""
+    """Return date, machine, load and versions, and the highest memory use so far of this process or a child [MiB]."""
+    peak_kib = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "cores": len(os.sched_getaffinity(0)),
         "machine": platform.machine(),
         "load_average": os.getloadavg()[0],
-        "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_rss_mib": peak_kib / 1024,
         "packages": {name: version(name) for name in PACKAGES},
     }

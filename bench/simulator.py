@@ -1,9 +1,10 @@
-"""Steps a second: the twin through Gymnasium, in batches, in two processes, for 8 to 4,096 chargers; CityLearn."""
+"""Steps a second: the twin and CityLearn; batches, two processes, sites of any size, horizons."""
 
 import multiprocessing
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import gymnasium
@@ -20,6 +21,8 @@ from iquitos_citylearn.site.model import FloatArray
 N_ENVS = 32
 CHARGERS = (8, 32, 128, 512, 2048, 4096)
 HORIZON = 360
+DAYS = (365, 180, 60, 30)
+STEPS_IN_PROCESS = 8000
 
 
 def actions_of(n_envs: int, n_chargers: int) -> FloatArray:
@@ -64,33 +67,43 @@ def simulators() -> dict[str, Any]:
             "twin, one step": gym_rate(TwinEnv(setting), 5000),
             f"twin, {N_ENVS} environments": batch_rate(setting, N_ENVS, 500, time.process_time),
             "CityLearn, silent": gym_rate(ChargingEnv(CityLearnSimulator(SCHEMA, site), setting), 24),
-            "CityLearn": gym_rate(ChargingEnv(CityLearnSimulator(SCHEMA, site, silent=False), setting), 12),
+            "CityLearn": gym_rate(ChargingEnv(CityLearnSimulator(SCHEMA, site, silent=False), setting), 24),
         },
         rounds=3,
     )
 
 
-def _rate_in_process(_: int) -> float:
-    run = batch_rate(setting_of(), N_ENVS, 4000, time.perf_counter)
+def _seconds_from(barrier: Barrier) -> float:
+    """Return how long this process takes for its steps, begun when all processes are ready."""
+    run = batch_rate(setting_of(), N_ENVS, STEPS_IN_PROCESS, time.perf_counter)
     run()
-    return run()
+    barrier.wait()
+    return N_ENVS * STEPS_IN_PROCESS / run()
 
 
 def two_processes() -> dict[str, Any]:
-    """Compare two processes with one, by the clock: environments share nothing, so nothing but bandwidth can hurt."""
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+    """Compare two processes with one, by the clock, from a common start to the end of the slower."""
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager, ProcessPoolExecutor(2, mp_context=context) as pool:
 
         def rate(n: int) -> float:
-            return sum(pool.map(_rate_in_process, range(n)))
+            seconds = list(pool.map(_seconds_from, [manager.Barrier(n)] * n))
+            return n * N_ENVS * STEPS_IN_PROCESS / max(seconds)
 
-        return measure({"two processes": lambda: rate(2), "one process": lambda: rate(1)}, rounds=3)
+        return measure({"two processes": lambda: rate(2), "one process": lambda: rate(1)}, rounds=5)
+
+
+def cost(n_chargers: int, n_steps: int) -> Callable[[], float]:
+    """Return a function that measures nanoseconds of processor time per charger and step."""
+    rate = batch_rate(setting_of(n_chargers, n_steps), 8, n_steps - 1, time.process_time)
+    return lambda: 1e9 / (n_chargers * rate())
 
 
 def chargers() -> dict[str, Any]:
-    """Measure nanoseconds of processor time per charger and step."""
+    """Compare sites of 8 to 4,096 chargers."""
+    return measure({f"{n} chargers": cost(n, HORIZON) for n in sorted(CHARGERS, reverse=True)}, rounds=3)
 
-    def cost(n: int) -> Callable[[], float]:
-        rate = batch_rate(setting_of(n, HORIZON), 8, HORIZON - 1, time.process_time)
-        return lambda: 1e9 / (n * rate())
 
-    return measure({f"{n} chargers": cost(n) for n in sorted(CHARGERS, reverse=True)}, rounds=3)
+def horizon() -> dict[str, Any]:
+    """Compare horizons of a month to a year."""
+    return measure({f"{days} days": cost(128, 24 * days) for days in DAYS}, rounds=3)
