@@ -64,7 +64,7 @@ release: $(READY) ## Put every file of the run in dvc.lock into the remote that 
 release-check: $(READY) ## Check that a fresh clone of the last commit gets everything from the shipped remote
 	$(PY) -m pytest -m release tests/delivery
 
-test-servers: $(READY) ## Push to and pull from real SSH, HTTP and S3 servers on 127.0.0.1
+test-servers: $(READY) ## Push to and pull from real SSH, HTTP and S3 servers on 127.0.0.1; compile the locks again
 	$(PY) -m pip install --quiet --no-deps --require-hashes --requirement requirements/servers.lock
 	$(PY) -m pytest -m servers tests/delivery
 
@@ -73,7 +73,7 @@ image: ## Build the image (TORCH=cuda or cpu), for the caller's own user
 	  --build-arg SOURCE="$$(git config --get remote.origin.url | sed 's|//[^/]*@|//|')" --build-arg REVISION=$$(git describe --always --dirty) \
 	  --build-arg VERSIONS="$$(sed -n 's/^\([a-z0-9-]*\): "\(.*\)".*/\1=\2/p' requirements/numerics.yaml | tr '\n' ' ')" .
 
-image-test: $(READY) smoke image ## Run the pipeline in the image, twice, and compare it with this machine's own run
+image-test: $(READY) smoke image ## Run the pipeline in the image, twice, and compare it with this machine's own run; compose, dev container
 	IMAGE=$(IMAGE) $(PY) -m pytest -m image tests/delivery
 
 lock: ## Compile the locks from what stands in requirements/ (UPGRADE=1: newest versions)

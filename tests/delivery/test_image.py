@@ -117,8 +117,9 @@ def test_no_cache_is_left_in_the_image():
     assert run(ROOT, *line, f"find {places} -type f 2>/dev/null || true") == ""
 
 
-def test_root_works_on_a_checkout_of_its_own(tmp_path):
+def test_a_private_checkout_of_root_takes_root_and_nobody_else(tmp_path):
     (tmp_path / "dvc.yaml").touch()
+    tmp_path.chmod(0o700)
     run(tmp_path, "chown", "0:0", ".")
     line = [DOCKER, "run", "--rm", "--volume", f"{tmp_path}:/workspace"]
     refused = subprocess.run([*line, IMAGE, "touch", "file"], capture_output=True, text=True, check=False)
