@@ -111,6 +111,17 @@ def test_torch_is_the_locked_version_and_the_cuda_build_has_its_libraries():
     assert cuda != "None" or not IMAGE.endswith(":cuda")
 
 
+def test_the_gpu_of_this_machine_is_seen():
+    if not IMAGE.endswith(":cuda"):
+        pytest.skip("the image's torch needs no GPU")
+    ask = ("python", "-c", "import torch; print(torch.cuda.is_available(), torch.cuda.get_device_name())")
+    line = [DOCKER, "run", "--rm", "--gpus", "all", IMAGE, *ask]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    if "could not select device driver" in done.stderr:
+        pytest.skip("NOT TESTED: --gpus all. Docker knows no GPU here.")
+    assert done.stdout.startswith("True "), done.stdout + done.stderr
+
+
 def test_no_cache_is_left_in_the_image():
     places = "/root/.cache /var/cache/apt /var/lib/apt/lists /tmp /var/log"
     line = [DOCKER, "run", "--rm", "--user", "0:0", "--entrypoint", "sh", IMAGE, "-c"]
