@@ -40,7 +40,13 @@ def agent(name, *co2_kg, **extra):
     runs = [run(value, year, seed) for seed, value in enumerate(co2_kg) for year in YEARS]
     figures = {"captured_share_co2": 0.25, "ev_service": 1.0}
     return result(
-        name, *runs, untrained=figures, best_constant={"action": 0.5} | figures, training_years=figures, **extra
+        name,
+        *runs,
+        untrained=figures,
+        best_constant={"action": 0.5} | figures,
+        best_constant_cost={"action": 0.5, "captured_share_cost": 0.125},
+        training_years=figures,
+        **extra,
     )
 
 
@@ -113,6 +119,8 @@ def test_learning_is_credited_with_what_lies_above_the_best_constant(results):
     assert compared["sac"]["captured_share_co2"]["mean"] == pytest.approx(0.8)
     assert compared["sac"]["learning_gain_co2"] == pytest.approx(0.55)
     assert "learning_gain_co2" not in compared["required"]
+    gained = compared["sac"]["captured_share_cost"]["mean"] - 0.125
+    assert compared["sac"]["learning_gain_cost"] == pytest.approx(gained)
 
 
 def test_a_figure_that_some_run_lacks_is_left_out(results):
@@ -199,7 +207,7 @@ def test_the_tables_by_hand(results):
     assert headline[4].startswith("| sac (3 seeds) | 0.96 | 1.920 |")
     assert headline[4].endswith("| 80.0 % |")
     assert [row.split("|")[-2].strip() for row in years[2:5]] == ["8,760 + 672", "672", "8,760 + 672"]
-    assert learning[2] == "| sac (3 seeds) | 80.0 % | 25.0 % | 25.0 % | 25.0 % | +55.0 points |"
+    assert learning[2] == "| sac (3 seeds) | 80.0 % | 25.0 % | 25.0 % | 25.0 % | +55.0 points | +67.5 points |"
 
 
 def test_the_verdict_says_how_little_there_is_and_who_takes_it(results):

@@ -7,17 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from iquitos_citylearn.agents.algorithms import ALGORITHMS
 from iquitos_citylearn.agents.rules import ConstantPolicy, RandomPolicy
 from iquitos_citylearn.certification import CertificationError, certify, certify_sample
 from iquitos_citylearn.env.observation import observation_names
 from iquitos_citylearn.evaluation import Candidate, evaluate, median_index, write_trace
 from iquitos_citylearn.evaluation_years import make_evaluated_years
 from iquitos_citylearn.kpis import SUMMED
-from iquitos_citylearn.references import best_constant, find_references
+from iquitos_citylearn.references import best_constants, find_references
 from iquitos_citylearn.rollout import roll_out, roll_out_years
 from iquitos_citylearn.service_adjusted import Reference
-from iquitos_citylearn.stages.references import AGENTS
 from iquitos_citylearn.year_figures import year_figures
 from tests.small import TERMS, hand_site, setting_of, small_site, years_of
 
@@ -213,9 +211,14 @@ def test_what_there_is_to_gain_and_what_a_constant_gains(years):
         assert reference.uncontrolled_co2_kg == pytest.approx(float(np.maximum(at_once[index].net_kwh, 0) @ carbon))
         assert reference.bound_co2_kg <= reference.optimum_co2_kg + 1e-3
         assert reference.optimum_co2_kg <= reference.uncontrolled_co2_kg + 1e-3
-    constant = best_constant(years, references)
-    assert -1.0 <= constant["action"] <= 1.0
-    assert constant["captured_share_co2"] >= -1e-9, "charging at once is one of the constants"
+    constants = best_constants(years, references)
+    assert list(constants) == ["co2", "cost"]
+    for name, constant in constants.items():
+        assert -1.0 <= constant["action"] <= 1.0
+        assert constant[f"captured_share_{name}"] >= -1e-9, "charging at once is one of the constants"
+        assert constant[f"captured_share_{name}"] >= max(
+            other[f"captured_share_{name}"] for other in constants.values()
+        )
 
 
 @pytest.mark.parametrize("series", ["net_kwh", "bess_soc", "charger_kwh", "ev_soc"])
@@ -268,10 +271,6 @@ def test_a_dispatched_battery_is_replayed_and_traced(params, stored_agent_bess, 
     trace = pd.read_csv(tmp_path / "trace.csv", float_precision="round_trip")
     np.testing.assert_array_equal(trace["action_bess"], rollout.bess_action)
     assert trace["obs_month_peak"].max() > 0.0
-
-
-def test_the_references_serve_every_agent():
-    assert set(AGENTS) == set(ALGORITHMS)
 
 
 def test_under_an_import_limit_a_car_lacks_what_the_best_plan_would_have_given_it(params):

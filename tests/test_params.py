@@ -195,10 +195,6 @@ def test_every_value_stands_under_a_comment():
             {"train__ppo__action_mapping": "full"},
             "train.ppo.action_mapping is 'full': Input should be 'raw', 'dead_zones', 'need_limited'",
         ),
-        (
-            {"train__sac__final_learning_rate": 0.0, "train__sac__kwargs": {}},
-            "train.sac: final_learning_rate is 0.0, but kwargs has no learning_rate to fall from",
-        ),
         ({"train__profile": "flat"}, "train.profile is 'flat': Input should be 'shipped', 'raw' or 'plain'"),
         ({"train__ppo__seeds": []}, "train.ppo.seeds: Tuple should have at least 1 item"),
         ({"train__ppo__seeds": [1, 1]}, "train.ppo: seeds has a seed twice: [1, 1]"),

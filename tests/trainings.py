@@ -14,7 +14,6 @@ from iquitos_citylearn.params import Params
 TINY = {
     "sac": {
         "total_timesteps": 400,
-        "final_learning_rate": 0.0,
         "kwargs": {
             "learning_rate": 3e-4,
             "learning_starts": 60,

@@ -31,7 +31,8 @@ KEY_FIGURES = (
 )
 REFERENCES = ("UNCONTROLLED", "SAC")
 DIFFERENCES = ("co2_kg", "cost_usd", "peak_import_kw", "ev_unmet_kwh", "reward.total")
-BESIDE_AN_AGENT = ("untrained", "best_constant", "training_years")
+BESIDE_AN_AGENT = ("untrained", "best_constant", "best_constant_cost", "training_years")
+CONSTANTS = {"co2": "best_constant", "cost": "best_constant_cost"}
 IMPROVEMENT = "adjusted.co2_kg"
 """The figure of which less is an improvement: CO2 with what cars lacked imported after all."""
 
@@ -92,7 +93,8 @@ def compare(results: Mapping[str, Mapping[str, Any]], resampling: Resampling) ->
         years (`seed_statistics.summarise_scores`; a figure that some run lacks is left out), `n_seeds`, `n_years`, the
         figures of the headline year of its median seed, the differences of means to each reference (negative: less
         than it), the probability of improvement over every other policy, what CityLearn replayed, and for an agent
-        `untrained`, `best_constant`, `training_years` and `learning_gain_co2`, its share above the best constant's.
+        `untrained`, `best_constant` (for CO2), `best_constant_cost`, `training_years` and `learning_gain_co2` and
+        `learning_gain_cost`, its shares above those of the best constants.
     """
     return {
         "to_gain": _to_gain(results),
@@ -114,9 +116,10 @@ def _compared(name: str, results: Mapping[str, Mapping[str, Any]], resampling: R
     compared["improvement_over"] = _improvements(name, results, resampling)
     compared["replayed_steps"] = {part: entry["n_steps"] for part, entry in result["certification"].items()}
     compared |= {key: _numbers(result[key]) for key in BESIDE_AN_AGENT if key in result}
-    constant = result.get("best_constant", {}).get("captured_share_co2")
-    if constant is not None and "captured_share_co2" in compared:
-        compared["learning_gain_co2"] = compared["captured_share_co2"]["mean"] - constant
+    for gain, constant in CONSTANTS.items():
+        share = result.get(constant, {}).get(f"captured_share_{gain}")
+        if share is not None and f"captured_share_{gain}" in compared:
+            compared[f"learning_gain_{gain}"] = compared[f"captured_share_{gain}"]["mean"] - share
     return compared
 
 

@@ -312,17 +312,12 @@ class AgentParams(_Section):
     action_mapping: Literal["raw", "dead_zones", "need_limited", "three_segment"]
     policy: Literal["per_charger", "plain"]
     checkpoint_every: Count
-    final_learning_rate: NonNegative | None
     kwargs: dict[str, Any]
 
     @model_validator(mode="after")
     def _kwargs_are_numbers(self) -> Self:
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds has a seed twice: {list(self.seeds)}")
-        if self.final_learning_rate is not None and "learning_rate" not in self.kwargs:
-            raise ValueError(
-                f"final_learning_rate is {self.final_learning_rate}, but kwargs has no learning_rate to fall from"
-            )
         for name, value in self.kwargs.items():
             if isinstance(value, str) and _looks_like_number(value):
                 raise ValueError(

@@ -44,29 +44,41 @@ def find_references(years: Years) -> dict[int, Reference]:
     return references
 
 
-def best_constant(years: Years, references: Mapping[int, Reference]) -> dict[str, Any]:
-    """Return the constant action that emits least, service-adjusted, over the years together, and its mean figures.
+def best_constants(years: Years, references: Mapping[int, Reference]) -> dict[str, dict[str, Any]]:
+    """Return the constant actions that emit and that cost least over the years together, and their mean figures.
 
-    It is chosen in hindsight, on the years that it is judged on: what learning adds is measured against the best that
-    the action's definition gives by itself.
+    They are chosen in hindsight, on the years that they are judged on, service-adjusted: what learning adds is measured
+    against the best that the action's definition gives by itself.
+
+    Returns
+    -------
+    dict
+        `co2` and `cost`: `action` and `year_figures.MEANS`.
     """
     tried = []
     for action in CONSTANT_ACTIONS:
         rollouts = roll_out_years(ConstantPolicy(action, years.sites[0].n_chargers), years.setting)
         figures = [year_figures(rollout, years, index) for index, rollout in enumerate(rollouts)]
         runs = [run | captured_shares(run, references[seed]) for seed, run in zip(years.seeds, figures, strict=True)]
-        tried.append((sum(run["adjusted"]["co2_kg"] for run in runs), {"action": action, **mean_figures(runs)}))
-    return min(tried, key=lambda item: item[0])[1]
+        sums = {figure: sum(run["adjusted"][figure] for run in runs) for figure in ("co2_kg", "cost_usd")}
+        tried.append((sums, {"action": action, **mean_figures(runs)}))
+    return {
+        name: min(tried, key=lambda item: item[0][figure])[1]
+        for name, figure in (("co2", "co2_kg"), ("cost", "cost_usd"))
+    }
 
 
 def as_content(
-    references: Mapping[int, Reference], constants: Mapping[str, Mapping[str, Any]], *, bound_out_of_reach: bool
+    references: Mapping[int, Reference],
+    constants: Mapping[str, Mapping[str, dict[str, Any]]],
+    *,
+    bound_out_of_reach: bool,
 ) -> dict[str, Any]:
     """Return what `metrics/references.json` holds."""
     return {
         "bound_out_of_reach": bound_out_of_reach,
         "years": {str(seed): asdict(reference) for seed, reference in references.items()},
-        "best_constant": {mapping: dict(constant) for mapping, constant in constants.items()},
+        "best_constant": {mapping: dict(best) for mapping, best in constants.items()},
     }
 
 
@@ -85,8 +97,8 @@ def read_references(path: Path, seeds: Iterable[int]) -> dict[int, Reference]:
         raise ArtifactError(f"{path}: has no whole entry for a year: {error}") from error
 
 
-def read_best_constant(path: Path, action_mapping: str) -> dict[str, Any]:
-    """Read the figures of the best constant action under a mapping.
+def read_best_constants(path: Path, action_mapping: str) -> dict[str, dict[str, Any]]:
+    """Read the figures of the best constant actions under a mapping (`best_constants`).
 
     Raises
     ------

@@ -17,7 +17,7 @@ from stable_baselines3 import A2C, PPO, SAC
 
 from iquitos_citylearn.agents.algorithms import ALGORITHMS, algorithm_class, read_model, resolve_device, write_model
 from iquitos_citylearn.agents.training import training_record
-from tests.agents.small_agents import AGENTS, POLICIES, small_agent, small_model, small_model_of, small_training
+from tests.agents.small_agents import AGENTS, POLICIES, small_model, small_training
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = {"sac": SAC, "ppo": PPO, "a2c": A2C}
@@ -31,14 +31,6 @@ def trained(request, params, tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "seed_0.zip"
     write_model(path, model)
     return agent, policy, model, path
-
-
-def test_the_learning_rate_falls_to_the_given_one(params):
-    for final, expected in ((None, 3e-4), (0.0, 1.5e-4)):
-        agent_params = small_agent(params, "a2c", class_kwargs={"learning_rate": 3e-4})
-        model = small_model_of("a2c", agent_params.model_copy(update={"final_learning_rate": final}), params)
-        assert model.lr_schedule(1.0) == 3e-4
-        assert model.lr_schedule(0.5) == pytest.approx(expected)
 
 
 def test_the_table_names_the_three():

@@ -36,9 +36,9 @@ PARAMS = {
     "train.sac.total_timesteps": {"train_sac", "evaluate@sac"},
     "train.ppo.kwargs.learning_rate": {"train_ppo", "evaluate@ppo"},
     "train.a2c.seeds": {"train_a2c", "evaluate@a2c"},
-    "train.ppo.action_mapping": REFERENCES | {"train_ppo", "evaluate@ppo"},
+    "train.ppo.action_mapping": {"train_ppo", "evaluate@ppo"},
     "site.draws.evaluation_seeds": DATASET | JUDGED,
-    "train.profile": REFERENCES | TRAININGS | EVALUATIONS,
+    "train.profile": TRAININGS | EVALUATIONS,
 }
 FILES = {
     "data/raw/SOURCES.md": DATASET,

@@ -1,11 +1,10 @@
-import os
 from dataclasses import fields, replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from iquitos_citylearn.env.replay import Trajectory, replay, run_in_processes
+from iquitos_citylearn.env.replay import Trajectory, replay
 from iquitos_citylearn.env.twin import Twin
 from iquitos_citylearn.site.dataset import write_dataset
 from iquitos_citylearn.site.dataset_reader import read_dataset
@@ -89,15 +88,6 @@ def test_number_that_is_none_is_an_error(run):
 def test_wrong_shape_is_an_error(run):
     with pytest.raises(ValueError, match=r"ev_soc has shape \(144, 2\); it must be \(144, 3\)"):
         certify(run, run.trajectory._replace(ev_soc=run.trajectory.ev_soc[:, 1:]))
-
-
-def test_dead_process_is_an_error():
-    with pytest.raises(RuntimeError, match="one of 2 processes died"):
-        run_in_processes(os._exit, [3, 3], 2)
-
-
-def test_processes_keep_the_order():
-    assert run_in_processes(abs, [-3, 2, -1], 2) == [3, 2, 1]
 
 
 @pytest.mark.slow

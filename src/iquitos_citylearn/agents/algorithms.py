@@ -12,7 +12,6 @@ import torch
 from stable_baselines3 import A2C, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.type_aliases import TrainFrequencyUnit
-from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from iquitos_citylearn.agents.per_charger import PerChargerReplayBuffer, PerChargerRolloutBuffer
@@ -86,8 +85,6 @@ def make_model(
     """
     chosen = algorithm_class(agent)
     kwargs = dict(params.kwargs)
-    if params.final_learning_rate is not None:
-        kwargs["learning_rate"] = LinearSchedule(kwargs["learning_rate"], params.final_learning_rate, end_fraction=1.0)
     policy_kwargs = dict(kwargs.pop("policy_kwargs", {}))
     policy: str | type[Any] = "MlpPolicy"
     if params.policy == "per_charger":

@@ -3,12 +3,10 @@
 A rule that gives no entry for the battery leaves it to automatic dispatch (`env/action.py`). `PeakShaving` gives one.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from iquitos_citylearn.agents.rules import Policy
+from iquitos_citylearn.agents.rules import Rule
 from iquitos_citylearn.env.action import bess_entry
 from iquitos_citylearn.env.observation import SITE_FEATURES_BEFORE_FORECAST
 from iquitos_citylearn.env.setting import Setting
@@ -19,15 +17,15 @@ SUNRISE_HOUR, SUNSET_HOUR = 7, 16
 """Hours of the day from which PV refills the battery, and from which it no longer covers the load."""
 
 
-class PeakShaving:
-    """Leaves the cars to a policy and spreads the battery's energy over the night, so that no hour imports much.
+class PeakShaving(Rule):
+    """Leaves the cars to a rule and spreads the battery's energy over the night, so that no hour imports much.
 
     From sunset to sunrise the grid gives in equal parts what the battery cannot: g = (load until sunrise - energy that
     can be discharged) / hours until sunrise, or 0. The battery covers what is above g. By day it follows the rule.
 
     Parameters
     ----------
-    cars : Policy
+    cars : Rule
         Decides on the chargers.
     setting : Setting
         For the scales of the observation and the battery.
@@ -35,26 +33,19 @@ class PeakShaving:
         Load that the site is known to have by hour of the day, cars included [kW].
     """
 
-    def __init__(self, cars: Policy, setting: Setting, hourly_load_kw: FloatArray) -> None:
+    def __init__(self, cars: Rule, setting: Setting, hourly_load_kw: FloatArray) -> None:
         tables, bess = setting.tables, setting.equipment.bess[0]
         self._cars = cars
         self._power_kw, self._capacity_kwh = float(bess["nominal_power_kw"]), float(bess["capacity_kwh"])
         self._min_soc, self._efficiency = float(bess["min_soc"]), tables.bess_discharge_efficiency
         self._load_until_sunrise = _until_sunrise(hourly_load_kw)
 
-    def predict(
-        self,
-        observation: NDArray[np.float32],
-        state: Any = None,
-        episode_start: NDArray[np.bool_] | None = None,
-        deterministic: bool = True,  # noqa: FBT001, FBT002 - Stable-Baselines3's signature
-    ) -> tuple[FloatArray, None]:
-        """Return the actions, the battery's last, shape (batch, n_chargers + 1), and no state."""
-        del state
-        cars, _ = self._cars.predict(observation, episode_start=episode_start, deterministic=deterministic)
+    def decide(self, observation: NDArray[np.float32]) -> FloatArray:
+        """Return the actions, the battery's last, shape (batch, n_chargers + 1)."""
+        cars = self._cars.decide(observation)
         share = np.minimum(self._grid_kw(observation.astype(np.float64)) / self._power_kw, 2.0)
         entry = bess_entry(share, np.zeros(len(cars)))
-        return np.column_stack([cars, entry]), None
+        return np.column_stack([cars, entry])
 
     def _grid_kw(self, observation: FloatArray) -> FloatArray:
         """Return what the grid is to give before the battery gives anything [kW], shape (batch,)."""

@@ -130,7 +130,11 @@ class PerChargerPolicy(ActorCriticPolicy):
 
 
 class PerChargerSACActor(BasePolicy):
-    """Squashed Gaussian actor: shared mean, one trained standard deviation."""
+    """Squashed Gaussian actor: shared mean, one trained standard deviation.
+
+    Adam moves every parameter by about the learning rate at a time; the logarithm of the standard deviation moves
+    `std_gain` times as far.
+    """
 
     LOG_STD_MIN, LOG_STD_MAX = -5.0, 0.0
 
@@ -141,12 +145,14 @@ class PerChargerSACActor(BasePolicy):
         gain: float,
         bound: float,
         log_std_init: float,
+        std_gain: float,
         **kwargs: Any,
     ) -> None:
         super().__init__(squash_output=True, **kwargs)
         self.rows = rows
         self.mean = SharedActor(rows, width, gain, bound)
-        self.log_std = nn.Parameter(torch.tensor(log_std_init))
+        self.log_std_init, self.std_gain = log_std_init, std_gain
+        self.log_std_change = nn.Parameter(torch.zeros(()))
         self.action_dist = SquashedDiagGaussianDistribution(rows.n_chargers + rows.with_bess)
 
     def get_action_dist_params(
@@ -154,7 +160,8 @@ class PerChargerSACActor(BasePolicy):
     ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
         """Return means and log standard deviations before squashing, shape (batch, n_chargers)."""
         mean = self.mean(self.rows(observation))
-        return mean, torch.clamp(self.log_std, self.LOG_STD_MIN, self.LOG_STD_MAX).expand_as(mean), {}
+        log_std = self.log_std_init + self.std_gain * self.log_std_change
+        return mean, torch.clamp(log_std, self.LOG_STD_MIN, self.LOG_STD_MAX).expand_as(mean), {}
 
     def forward(self, observation: PyTorchObs, deterministic: bool = False) -> torch.Tensor:  # noqa: FBT001, FBT002 - Stable-Baselines3's signature
         """Return actions in [-1, 1]."""
@@ -207,8 +214,8 @@ class PerChargerSACPolicy(SACPolicy):
         Weight of the actor's linear skip, and the bound of the mean before squashing.
     critic_gain : float
         Gain of the critics' output: how far a small learning rate moves them.
-    log_std_init : float
-        Log standard deviation at the start.
+    log_std_init, std_gain : float
+        Log standard deviation at the start, and how many times as far as other parameters it moves from there.
     """
 
     def __init__(
@@ -223,12 +230,14 @@ class PerChargerSACPolicy(SACPolicy):
         bound: float = 2.5,
         critic_gain: float = 1.0,
         log_std_init: float = -1.0,
+        std_gain: float = 1.0,
         **kwargs: Any,
     ) -> None:
         self.horizons = {"energy_hours": energy_hours, "departure_hours": departure_hours}
         self.with_bess = with_bess
         self.action_mapping, self.critic_gain = action_mapping, critic_gain
-        self.width, self.gain, self.bound, self.start_log_std = width, gain, bound, log_std_init
+        self.width, self.gain, self.bound = width, gain, bound
+        self.log_std_init, self.std_gain = log_std_init, std_gain
         super().__init__(*args, **kwargs)
 
     def make_actor(self, features_extractor: nn.Module | None = None) -> PerChargerSACActor:  # type: ignore[override]
@@ -240,7 +249,8 @@ class PerChargerSACPolicy(SACPolicy):
             self.width,
             self.gain,
             self.bound,
-            self.start_log_std,
+            self.log_std_init,
+            self.std_gain,
             observation_space=self.observation_space,
             action_space=self.action_space,
         )

@@ -22,9 +22,10 @@ Xu, Pan, Tong (2016), Dynamic scheduling for charging electric vehicles: a prior
 61(12), 4094-4099.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,8 +53,27 @@ class Policy(Protocol):
         """Return the actions for a batch of observations, and a state (None)."""
 
 
+class Rule(ABC):
+    """A policy without a model, which keeps nothing from hour to hour: Stable-Baselines3's `predict` over `decide`."""
+
+    @abstractmethod
+    def decide(self, observation: NDArray[np.float32]) -> FloatArray:
+        """Return the actions in [-1, 1] for a batch of observations, shape (batch, n_actions)."""
+
+    def predict(
+        self,
+        observation: NDArray[np.float32],
+        state: tuple[NDArray[np.float32], ...] | None = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = True,  # noqa: FBT001, FBT002 - Stable-Baselines3's signature
+    ) -> tuple[FloatArray, None]:
+        """Return what `decide` says, and no state."""
+        del state, episode_start, deterministic
+        return self.decide(observation), None
+
+
 @dataclass(frozen=True)
-class ConstantPolicy:
+class ConstantPolicy(Rule):
     """The same action for every charger in every hour.
 
     Attributes
@@ -67,16 +87,9 @@ class ConstantPolicy:
     action: float
     n_chargers: int
 
-    def predict(
-        self,
-        observation: NDArray[np.float32],
-        state: Any = None,
-        episode_start: Any = None,
-        deterministic: bool = True,  # noqa: FBT001, FBT002 - Stable-Baselines3's signature
-    ) -> tuple[NDArray[np.float32], None]:
-        """Return the action for each charger, shape (batch, n_chargers), and no state."""
-        del state, episode_start, deterministic
-        return np.full((len(observation), self.n_chargers), self.action, dtype=np.float32), None
+    def decide(self, observation: NDArray[np.float32]) -> FloatArray:
+        """Return the action for each charger, shape (batch, n_chargers)."""
+        return np.full((len(observation), self.n_chargers), self.action)
 
 
 class Cars(NamedTuple):
@@ -156,7 +169,7 @@ class CarReader:
 
 
 @dataclass(frozen=True)
-class NeedRule:
+class NeedRule(Rule):
     """A rule that decides how much of its need each car gets in this hour; for the mapping `need_limited`.
 
     Attributes
@@ -170,22 +183,15 @@ class NeedRule:
     reader: CarReader
     share: Callable[[Cars], FloatArray]
 
-    def predict(
-        self,
-        observation: NDArray[np.float32],
-        state: Any = None,
-        episode_start: Any = None,
-        deterministic: bool = True,  # noqa: FBT001, FBT002 - Stable-Baselines3's signature
-    ) -> tuple[FloatArray, None]:
-        """Return the actions, shape (batch, n_chargers), and no state."""
-        del state, episode_start, deterministic
+    def decide(self, observation: NDArray[np.float32]) -> FloatArray:
+        """Return the actions, shape (batch, n_chargers)."""
         cars = self.reader.read(observation)
         usable = cars.share
-        part = np.divide(self.share(cars), usable, out=np.zeros_like(usable), where=usable > 0.0)
-        return 2.0 * part - 1.0, None
+        part: FloatArray = np.divide(self.share(cars), usable, out=np.zeros_like(usable), where=usable > 0.0)
+        return 2.0 * part - 1.0
 
 
-class RandomPolicy:
+class RandomPolicy(Rule):
     """Uniformly random actions.
 
     Parameters
@@ -200,16 +206,9 @@ class RandomPolicy:
         self._rng = np.random.default_rng(seed)
         self._n_chargers = n_chargers
 
-    def predict(
-        self,
-        observation: NDArray[np.float32],
-        state: Any = None,
-        episode_start: Any = None,
-        deterministic: bool = True,  # noqa: FBT001, FBT002 - Stable-Baselines3's signature
-    ) -> tuple[FloatArray, None]:
-        """Return new actions in [-1, 1], shape (batch, n_chargers), and no state."""
-        del state, episode_start, deterministic
-        return self._rng.uniform(-1.0, 1.0, (len(observation), self._n_chargers)), None
+    def decide(self, observation: NDArray[np.float32]) -> FloatArray:
+        """Return new actions in [-1, 1], shape (batch, n_chargers)."""
+        return self._rng.uniform(-1.0, 1.0, (len(observation), self._n_chargers))
 
 
 def by_laxity(cars: Cars, power_kw: FloatArray, limit_kw: FloatArray) -> FloatArray:
@@ -254,11 +253,11 @@ class RuleParams:
     random_seed: int = 0
 
 
-def _latest(setting: Setting, _: RuleParams) -> Policy:
+def _latest(setting: Setting, _: RuleParams) -> Rule:
     return NeedRule(CarReader(setting), lambda cars: cars.urgent_share)
 
 
-def _least_laxity(setting: Setting, params: RuleParams) -> Policy:
+def _least_laxity(setting: Setting, params: RuleParams) -> Rule:
     reader = CarReader(setting)
 
     def share(cars: Cars) -> FloatArray:
@@ -268,7 +267,7 @@ def _least_laxity(setting: Setting, params: RuleParams) -> Policy:
     return NeedRule(reader, share)
 
 
-def _solar_following(setting: Setting, _: RuleParams) -> Policy:
+def _solar_following(setting: Setting, _: RuleParams) -> Rule:
     reader = CarReader(setting)
 
     def share(cars: Cars) -> FloatArray:
@@ -280,12 +279,12 @@ def _solar_following(setting: Setting, _: RuleParams) -> Policy:
     return NeedRule(reader, share)
 
 
-def _constant(action: float) -> Callable[[Setting, RuleParams], Policy]:
+def _constant(action: float) -> Callable[[Setting, RuleParams], Rule]:
     return lambda setting, _: ConstantPolicy(action, setting.years.session_of.shape[2])
 
 
 @dataclass(frozen=True)
-class Rule:
+class RuleEntry:
     """How a rule is made, and what its actions mean.
 
     Attributes
@@ -293,20 +292,22 @@ class Rule:
     action_mapping : str
         Name in `env.action.MAPPINGS`.
     make : callable
-        Setting, params -> policy.
+        Setting, params -> rule.
     """
 
     action_mapping: str
-    make: Callable[[Setting, RuleParams], Policy]
+    make: Callable[[Setting, RuleParams], Rule]
 
 
-RULES: Mapping[str, Rule] = {
-    "uncontrolled": Rule("raw", _constant(1.0)),
-    "required": Rule("need_limited", _constant(1.0)),
-    "latest": Rule("need_limited", _latest),
-    "least_laxity": Rule("need_limited", _least_laxity),
-    "solar_following": Rule("need_limited", _solar_following),
-    "random": Rule("raw", lambda setting, params: RandomPolicy(params.random_seed, setting.years.session_of.shape[2])),
-    "idle": Rule("raw", _constant(-1.0)),
+RULES: Mapping[str, RuleEntry] = {
+    "uncontrolled": RuleEntry("raw", _constant(1.0)),
+    "required": RuleEntry("need_limited", _constant(1.0)),
+    "latest": RuleEntry("need_limited", _latest),
+    "least_laxity": RuleEntry("need_limited", _least_laxity),
+    "solar_following": RuleEntry("need_limited", _solar_following),
+    "random": RuleEntry(
+        "raw", lambda setting, params: RandomPolicy(params.random_seed, setting.years.session_of.shape[2])
+    ),
+    "idle": RuleEntry("raw", _constant(-1.0)),
 }
 """By name."""

@@ -1,26 +1,20 @@
 """The certification: a year's actions replayed through CityLearn itself and compared with what the twin said."""
 
-import multiprocessing
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
 from iquitos_citylearn.env.battery import rest_battery
 from iquitos_citylearn.env.citylearn import CityLearnSimulator
 from iquitos_citylearn.env.physics import make_equipment
+from iquitos_citylearn.processes import N_PROCESSES, run_in_processes
 from iquitos_citylearn.site.model import FloatArray, Site
 
 N_PARTS = 8
 FIRST_HOUR = 1
-
-Task = TypeVar("Task")
-Result = TypeVar("Result")
 
 
 class Trajectory(NamedTuple):
@@ -91,7 +85,7 @@ def replay(
     charger_actions: FloatArray,
     bess_actions: FloatArray | None,
     trajectory: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
-    n_processes: int = 2,
+    n_processes: int = N_PROCESSES,
     n_parts: int = N_PARTS,
     n_steps: int | None = None,
 ) -> Certification:
@@ -147,28 +141,6 @@ def replay(
     compared = Trajectory(*(series[: bounds[-1]] for series in said))
     deviations = dict(zip(said._fields, map(_largest, said._fields, replayed, compared), strict=True))
     return Certification(n_steps=len(replayed.net_kwh), handover_bess_soc=max(handover, default=0.0), **deviations)
-
-
-def run_in_processes(function: Callable[[Task], Result], tasks: Sequence[Task], n_processes: int) -> list[Result]:
-    """Run a function on each task in fresh processes, in order; with 1 process, here.
-
-    Raises
-    ------
-    RuntimeError
-        When a process died.
-    """
-    if n_processes <= 1:
-        return [function(task) for task in tasks]
-    executor = ProcessPoolExecutor(n_processes, mp_context=multiprocessing.get_context("spawn"))
-    try:
-        futures = [executor.submit(function, task) for task in tasks]
-        return [future.result() for future in futures]
-    except BrokenProcessPool as error:
-        raise RuntimeError(
-            f"one of {n_processes} processes died (killed, or out of memory); nothing was kept"
-        ) from error
-    finally:
-        executor.shutdown(cancel_futures=True)
 
 
 def _run_part(part: _Part) -> _PartRun:

@@ -129,7 +129,8 @@ class Optimiser:
 
     def at_once(self) -> PlanPolicy:
         """Return the plan that charges every car at once, up to its need; a battery follows the rule."""
-        return self._as_policy(earliest_plan(self._fleet, *self._shape))
+        rule = np.zeros(self._shape[0]) if dispatches_bess(self._setting.equipment) else None
+        return self._as_policy(earliest_plan(self._fleet, *self._shape), rule)
 
     def _as_policy(self, charger_kwh: FloatArray, bess: FloatArray | None = None) -> PlanPolicy:
         return PlanPolicy(charger_kwh, self._setting.equipment.max_charging_power_kw, bess)

@@ -27,7 +27,7 @@ POLICIES = (
 
 def compare_results(params: Params) -> str:
     """Write `comparison.json`, `comparison.md` and `environment.json`; return the readable text."""
-    comparison = compare(read_results(_files()), _resampling(params))
+    comparison = compare(read_results(result_files(METRICS)), resampling(params))
     text = comparison_text(comparison)
     write_json(METRICS / "comparison.json", comparison)
     write_bytes(METRICS / "comparison.md", text.encode("utf-8"))
@@ -45,16 +45,18 @@ def compare_present(params: Params, out: Path) -> str:
     """
     if out.resolve().parent == METRICS.resolve():
         raise ValueError(f"{out}: {METRICS} is for the comparison of all policies; write elsewhere")
-    results, absent = read_present(_files())
-    comparison = compare(results, _resampling(params))
+    results, absent = read_present(result_files(METRICS))
+    comparison = compare(results, resampling(params))
     write_json(out, comparison | {"absent": absent})
     return comparison_text(comparison) + "".join(f"\nabsent: {reason}" for reason in absent.values())
 
 
-def _files() -> list[Path]:
-    return [METRICS / f"result_{name}.json" for name in POLICIES]
+def result_files(metrics_folder: Path) -> list[Path]:
+    """Return the results that are compared, in their order."""
+    return [metrics_folder / f"result_{name}.json" for name in POLICIES]
 
 
-def _resampling(params: Params) -> Resampling:
+def resampling(params: Params) -> Resampling:
+    """Return how intervals over seeds are found."""
     chosen = params.evaluation
     return Resampling(chosen.bootstrap_resamples, chosen.confidence_level, chosen.bootstrap_seed)

@@ -10,7 +10,7 @@ from iquitos_citylearn.env.vec_env import ChargingVecEnv
 from iquitos_citylearn.evaluation import Candidate, evaluate, runs_of
 from iquitos_citylearn.evaluation_years import SCHEMA, Years, read_evaluation_years, read_training_years
 from iquitos_citylearn.params import Params
-from iquitos_citylearn.references import read_best_constant, read_references
+from iquitos_citylearn.references import read_best_constants, read_references
 from iquitos_citylearn.rollout import roll_out_years
 from iquitos_citylearn.stages.folders import DATA, METRICS, MODELS, REFERENCES
 from iquitos_citylearn.year_figures import mean_figures
@@ -25,9 +25,11 @@ def evaluate_agent(agent: str, params: Params) -> None:
         for seed in agent_params.seeds
     ]
     years = read_evaluation_years(params, DATA, agent_params.action_mapping)
+    constants = read_best_constants(REFERENCES, agent_params.action_mapping)
     extra = {
         "untrained": _untrained(agent, params, years),
-        "best_constant": read_best_constant(REFERENCES, agent_params.action_mapping),
+        "best_constant": constants["co2"],
+        "best_constant_cost": constants["cost"],
         "training_years": _on_training_years(candidates, params, agent_params.action_mapping),
     }
     references = read_references(REFERENCES, years.seeds)

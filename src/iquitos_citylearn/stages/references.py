@@ -1,27 +1,38 @@
 """Stage references: what there is to gain in every year, and what constant actions gain of it."""
 
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
 from iquitos_citylearn.artifacts import write_json
-from iquitos_citylearn.evaluation_years import read_evaluation_years, read_training_years
+from iquitos_citylearn.env.action import MAPPINGS
+from iquitos_citylearn.evaluation_years import SCHEMA, Years, read_evaluation_years, read_training_years
 from iquitos_citylearn.params import Params
-from iquitos_citylearn.references import as_content, best_constant, find_references
+from iquitos_citylearn.processes import run_in_processes
+from iquitos_citylearn.references import as_content, best_constants, find_references
+from iquitos_citylearn.service_adjusted import Reference
+from iquitos_citylearn.site.dataset_reader import read_dataset
 from iquitos_citylearn.stages.folders import DATA, REFERENCES
 
-AGENTS = ("sac", "ppo", "a2c")
-"""Names of the agents; what trains them is not needed here, and would make this stage stale."""
+READERS: tuple[Callable[..., Years], ...] = (read_evaluation_years, read_training_years)
 
 
 def write_references(params: Params) -> None:
-    """Write `metrics/references.json`."""
-    years = read_evaluation_years(params, DATA, "raw")
-    references = find_references(years)
-    mappings: list[str] = sorted({params.agent(agent).action_mapping for agent in AGENTS})
-    constants = {
-        mapping: best_constant(read_evaluation_years(params, DATA, mapping), references) for mapping in mappings
-    }
-    site = years.sites[0]
+    """Write `metrics/references.json`; constant actions are tried under every mapping, whatever the agents use."""
+    evaluation, training = run_in_processes(partial(_references_of, params=params), READERS)
+    constants = run_in_processes(partial(_best_constants, params=params, references=evaluation), tuple(MAPPINGS))
+    site = read_dataset(DATA / SCHEMA)
     content = as_content(
-        references | find_references(read_training_years(params, DATA, "raw")),
-        constants,
+        evaluation | training,
+        dict(zip(MAPPINGS, constants, strict=True)),
         bound_out_of_reach=site.bess is not None and site.bess_automatic,
     )
     write_json(REFERENCES, content)
+
+
+def _references_of(read: Callable[..., Years], params: Params) -> dict[int, Reference]:
+    return find_references(read(params, DATA, "raw"))
+
+
+def _best_constants(mapping: str, params: Params, references: Mapping[int, Reference]) -> dict[str, dict[str, Any]]:
+    return best_constants(read_evaluation_years(params, DATA, mapping), references)

@@ -1,12 +1,14 @@
 """Stage rules: the other rules over the evaluation years on the twin, some weeks of each certified."""
 
+from functools import partial
 from pathlib import Path
 
-from iquitos_citylearn.agents.rules import RULES, Policy, RuleParams
+from iquitos_citylearn.agents.rules import RULES, Rule, RuleParams
 from iquitos_citylearn.env.setting import Setting
 from iquitos_citylearn.evaluation import Candidate, evaluate
 from iquitos_citylearn.evaluation_years import read_evaluation_years
 from iquitos_citylearn.params import Params
+from iquitos_citylearn.processes import run_in_processes
 from iquitos_citylearn.references import read_references
 from iquitos_citylearn.stages.folders import DATA, METRICS, REFERENCES
 
@@ -16,9 +18,8 @@ TWIN_ONLY = ("latest", "least_laxity", "solar_following", RANDOM, "idle")
 
 
 def evaluate_rules(params: Params) -> None:
-    """Write the result of every rule that is no baseline."""
-    for name in TWIN_ONLY:
-        evaluate_rule(name, params)
+    """Write the result of every rule that is no baseline; they are run in processes side by side."""
+    run_in_processes(partial(evaluate_rule, params=params), TWIN_ONLY)
 
 
 def evaluate_rule(name: str, params: Params, schema: Path | None = None) -> None:
@@ -40,6 +41,6 @@ def evaluate_rule(name: str, params: Params, schema: Path | None = None) -> None
     evaluate(name.upper(), candidates, years, read_references(REFERENCES, years.seeds), METRICS, schema=schema)
 
 
-def rule_policy(name: str, params: Params, setting: Setting, random_seed: int = 0) -> Policy:
+def rule_policy(name: str, params: Params, setting: Setting, random_seed: int = 0) -> Rule:
     """Return a rule for the years of a setting."""
     return RULES[name].make(setting, RuleParams(params.evaluation.least_laxity_limit_kw, random_seed))

@@ -4,38 +4,49 @@ import logging
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from iquitos_citylearn.artifacts import write_csv, write_json
+from iquitos_citylearn.artifacts import write_bytes, write_csv, write_json
+from iquitos_citylearn.comparison import compare, read_results
+from iquitos_citylearn.comparison_text import comparison_text
 from iquitos_citylearn.evaluation_years import SCHEMA, read_evaluation_years
 from iquitos_citylearn.optimum.front import co2_against_peak
 from iquitos_citylearn.params import load_params
+from iquitos_citylearn.processes import run_in_processes
+from iquitos_citylearn.stages.compare import resampling, result_files
 from iquitos_citylearn.stages.folders import DATA, METRICS
 from iquitos_citylearn.stages.trace import run_again
 from iquitos_citylearn.study.case import CaseError, prepare_case, run_case
 from iquitos_citylearn.study.citylearn_kpis import citylearn_kpis
+from iquitos_citylearn.study.peak_shaving import PEAK_SHAVING
+from iquitos_citylearn.study.summary import summary
 
 logger = logging.getLogger(__name__)
 
 OVERLAYS, RESULTS, CASES = Path("study/params"), Path("study/results"), Path(".study")
-KEPT = ("comparison.json", "comparison.md", "references.json", "environment.json")
+CACHE = Path(".dvc/cache")
+"""What the pipeline above has made already, a case need not make again."""
+KEPT = ("references.json", "environment.json")
 REPLAYED = ("uncontrolled", "required", "optimum", "sac", "ppo", "a2c")
 PARAMS = Path("params.yaml")
-N_PROCESSES = 2
+SUMMARY = RESULTS / "README.md"
 FAILURES = (CaseError, ValueError, OSError, RuntimeError)
 
 
 def study_case(overlay: Path) -> None:
-    """Run the pipeline on an overlay and keep its small results."""
+    """Run the pipeline on an overlay and keep its small results; a rule for its battery is compared with the others."""
     folder = CASES / overlay.stem
-    prepare_case(folder, overlay)
+    prepare_case(folder, overlay, cache=CACHE)
     run_case(folder)
+    with_battery_rule = sorted((folder / METRICS).glob(f"result_{PEAK_SHAVING}.json"))
+    results = read_results([*result_files(folder / METRICS), *with_battery_rule])
+    comparison = compare(results, resampling(load_params(folder / PARAMS)))
     target = RESULTS / overlay.stem
-    target.mkdir(parents=True, exist_ok=True)
-    for name in (*KEPT, *(file.name for file in (folder / METRICS).glob("result_PEAK_SHAVING.json"))):
+    write_json(target / "comparison.json", comparison)
+    write_bytes(target / "comparison.md", comparison_text(comparison).encode("utf-8"))
+    for name in KEPT:
         shutil.copyfile(folder / METRICS / name, target / name)
     _sign(target, overlay.stem)
 
@@ -51,8 +62,7 @@ def study_front() -> None:
 
 def study_kpis() -> None:
     """Record CityLearn's own figures of the headline year for every policy whose headline year is published."""
-    with ProcessPoolExecutor(N_PROCESSES) as executor:
-        figures = list(executor.map(_kpis_of, REPLAYED))
+    figures = run_in_processes(_kpis_of, REPLAYED)
     target = RESULTS / "citylearn_kpis"
     write_json(target / "evaluate_v2.json", dict(zip(REPLAYED, figures, strict=True)))
     _sign(target, "citylearn_kpis")
@@ -91,6 +101,7 @@ def main(names: list[str]) -> None:
         except FAILURES as error:
             logger.error("study: %s failed: %s", name, error)  # noqa: TRY400 - the message says it all
             failures.append(name)
+    write_bytes(SUMMARY, summary(METRICS, RESULTS).encode("utf-8"))
     if failures:
         raise CaseError(f"these parts failed: {', '.join(failures)}; the log above says why")
 

@@ -18,7 +18,7 @@ class CaseError(RuntimeError):
     """The pipeline of a case did not come to its end."""
 
 
-def prepare_case(folder: Path, overlay: Path, root: Path = Path()) -> None:
+def prepare_case(folder: Path, overlay: Path, root: Path = Path(), cache: Path | None = None) -> None:
     """Make or refresh the folder of a case.
 
     Parameters
@@ -29,6 +29,8 @@ def prepare_case(folder: Path, overlay: Path, root: Path = Path()) -> None:
         The keys in which its params differ.
     root : Path
         The project.
+    cache : Path or None
+        DVC cache that is shared with the case; None: it has its own.
 
     Raises
     ------
@@ -44,7 +46,13 @@ def prepare_case(folder: Path, overlay: Path, root: Path = Path()) -> None:
         link.symlink_to(os.path.relpath(root / name, link.parent))
     shutil.copyfile(root / "dvc.yaml", folder / "dvc.yaml")
     if not (folder / ".dvc").is_dir():
-        subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet", "--no-scm"], cwd=folder, check=True)
+        _dvc(folder, "init", "--quiet", "--no-scm")
+    if cache is not None:
+        _dvc(folder, "cache", "dir", "--local", str(cache.resolve()))
+
+
+def _dvc(folder: Path, *arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=folder, check=True)
 
 
 def run_case(folder: Path) -> None:

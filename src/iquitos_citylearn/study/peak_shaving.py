@@ -19,7 +19,7 @@ from iquitos_citylearn.stages.folders import DATA, METRICS, REFERENCES
 from iquitos_citylearn.stages.rules import rule_policy
 
 CARS = "required"
-RESULT = "PEAK_SHAVING"
+PEAK_SHAVING = "PEAK_SHAVING"
 
 
 def expected_load_kw(site: SiteParams) -> FloatArray:
@@ -43,7 +43,7 @@ def evaluate_peak_shaving(params: Params) -> bool:
     cars = rule_policy(CARS, params, years.setting)
     policy = PeakShaving(cars, years.setting, expected_load_kw(params.site))
     references = read_references(REFERENCES, years.seeds)
-    evaluate(RESULT, [Candidate(None, policy, {})], years, references, METRICS, schema=None)
+    evaluate(PEAK_SHAVING, [Candidate(None, policy, {})], years, references, METRICS, schema=None)
     return True
 
 

@@ -1,0 +1,59 @@
+"""The cases of the study beside the default run: captured shares of all policies, and what each case says."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from iquitos_citylearn.artifacts import read_json
+from iquitos_citylearn.comparison_text import LESS_SERVICE, NOT_KNOWN, verdict
+
+DEFAULT = "default"
+COMPARISON = "comparison.json"
+
+
+def summary(metrics: Path, results: Path) -> str:
+    """Return the tables as Markdown.
+
+    Parameters
+    ----------
+    metrics, results : Path
+        Folders of the default run's comparison, and of the cases, one each.
+
+    Raises
+    ------
+    ArtifactError
+        If a comparison is damaged.
+    """
+    cases = {DEFAULT: read_json(metrics / COMPARISON)}
+    cases |= {file.parent.name: read_json(file) for file in sorted(results.glob(f"*/{COMPARISON}"))}
+    parts = [
+        "# The study",
+        "Written by `make study` from the comparisons in these folders; `run.json` in each says when and by which "
+        "command. Cells are means over seeds and over years that no agent trained on, every kWh that a car lacked "
+        "imported after all; an asterisk marks a policy that serves fewer cars than the optimum of its case.",
+        "## Captured share of what there is to gain in CO2",
+        _table(cases, "captured_share_co2"),
+        "## The same for cost",
+        _table(cases, "captured_share_cost"),
+        "## What each case says",
+        *(f"**{name}**: {verdict(comparison)}" for name, comparison in cases.items()),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(cases: Mapping[str, Mapping[str, Any]], figure: str) -> str:
+    policies = list(dict.fromkeys(name for comparison in cases.values() for name in comparison["policies"]))
+    lines = ["| policy | " + " | ".join(cases) + " |", "|---|" + "---:|" * len(cases)]
+    for name in policies:
+        cells = (_cell(comparison["policies"], name, figure) for comparison in cases.values())
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(policies: Mapping[str, Mapping[str, Any]], name: str, figure: str) -> str:
+    if figure not in policies.get(name, {}):
+        return NOT_KNOWN
+    served = policies[name].get("ev_service", {}).get("mean", 1.0)
+    of_optimum = policies.get("optimum", {}).get("ev_service", {}).get("mean", 0.0)
+    mark = "*" if served < of_optimum - LESS_SERVICE else ""
+    return f"{100 * policies[name][figure]['mean']:.1f} %{mark}"

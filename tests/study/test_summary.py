@@ -1,0 +1,34 @@
+import json
+
+from iquitos_citylearn.study.summary import summary
+
+
+def policy(share, service=1.0, **more):
+    return {"captured_share_co2": {"mean": share}, "ev_service": {"mean": service}} | more
+
+
+def comparison(**policies):
+    gain = {"co2_kg": 50.0, "co2_kg_share": 0.05, "cost_usd": 10.0, "cost_usd_share": 0.05}
+    return json.dumps({"to_gain": gain, "policies": policies})
+
+
+def test_the_cases_stand_beside_the_default_run(tmp_path):
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "results" / "weak").mkdir(parents=True)
+    (tmp_path / "results" / "front").mkdir()  # a part without a comparison
+    whole = comparison(required=policy(0.9), optimum=policy(1.0), sac=policy(0.5, 0.95, best_constant={}))
+    (tmp_path / "metrics" / "comparison.json").write_text(whole)
+    (tmp_path / "results" / "weak" / "comparison.json").write_text(
+        comparison(optimum=policy(1.0), peak_shaving=policy(0.25))
+    )
+    lines = summary(tmp_path / "metrics", tmp_path / "results").splitlines()
+    first = lines.index("| policy | default | weak |")
+    assert lines[first + 2 : first + 6] == [
+        "| required | 90.0 % | - |",
+        "| optimum | 100.0 % | 100.0 % |",
+        "| sac | 50.0 %* | - |",
+        "| peak_shaving | - | 25.0 % |",
+    ]
+    assert any(
+        line.startswith("**weak**: Between charging at once to full and perfect foresight lie") for line in lines
+    )

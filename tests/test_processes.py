@@ -1,0 +1,29 @@
+"""Processes side by side: `src/iquitos_citylearn/processes.py`."""
+
+import operator
+import os
+from functools import partial
+
+import pytest
+
+from iquitos_citylearn.processes import run_in_processes
+
+
+def test_dead_process_is_an_error():
+    with pytest.raises(RuntimeError, match="one of 2 processes died"):
+        run_in_processes(os._exit, [3, 3])
+
+
+def test_an_error_in_a_process_is_an_error_here():
+    with pytest.raises(ZeroDivisionError):
+        run_in_processes(partial(operator.truediv, 1), [0, 1])
+
+
+def test_processes_work_in_the_folder_that_this_one_is_in(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run_in_processes(os.path.abspath, ["."]) == [str(tmp_path)]
+
+
+@pytest.mark.parametrize("n_processes", [1, 2])
+def test_processes_keep_the_order(n_processes):
+    assert run_in_processes(abs, [-3, 2, -1], n_processes) == [3, 2, 1]
