@@ -12,8 +12,11 @@ OWNER = f"{UID}:{GID}"
 
 
 def make_checkout(folder):
-    """Clone the last commit with the params of `make smoke` and without results; return the folder."""
-    run(ROOT, "git", "clone", "--quiet", str(ROOT), str(folder))
+    """Clone the last commit with the params of `make smoke` and without results; return the folder.
+
+    Hard links would give the objects of the clone's origin to the unknown user as well.
+    """
+    run(ROOT, "git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(folder))
     shutil.copyfile(ROOT / ".smoke" / "params.yaml", folder / "params.yaml")
     (folder / "dvc.lock").unlink()
     commit(folder, "smoke params")
