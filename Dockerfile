@@ -46,9 +46,8 @@ LABEL org.opencontainers.image.title="iquitos-citylearn" \
       iquitos.torch="$TORCH" \
       iquitos.versions="$VERSIONS"
 
-ARG UID=1000
-ARG GID=1000
-USER $UID:$GID
+ARG OWNER=1000:1000
+USER $OWNER
 WORKDIR /workspace
 ENTRYPOINT ["tini", "--", "entrypoint"]
 CMD ["python", "-m", "iquitos_citylearn.repro"]

@@ -19,6 +19,8 @@ DOCKER ?= docker
 TORCH ?= cuda
 IMAGE ?= iquitos-citylearn:$(TORCH)
 DOCKER_BUILD_OPTIONS ?=
+# Whose files the image writes: the caller's, also behind sudo; root itself gets a number that is not root.
+OWNER ?= $(firstword $(filter-out : 0:%,$(shell id -u):$(shell id -g) $(SUDO_UID):$(SUDO_GID)) 1000:1000)
 BASE ?= HEAD~1
 
 help: ## List these commands
@@ -62,17 +64,16 @@ release: $(READY) ## Put every file of the run in dvc.lock into the remote that 
 release-check: $(READY) ## Check that a fresh clone of the last commit gets everything from the shipped remote
 	$(PY) -m pytest -m release tests/delivery
 
-test-servers: $(READY) ## Push to and pull from real SSH, HTTP and S3 servers on 127.0.0.1
+test-servers: $(READY) ## Push to and pull from real SSH, HTTP and S3 servers on 127.0.0.1; compile the locks again
 	$(PY) -m pip install --quiet --no-deps --require-hashes --requirement requirements/servers.lock
 	$(PY) -m pytest -m servers tests/delivery
 
 image: ## Build the image (TORCH=cuda or cpu), for the caller's own user
-	$(DOCKER) build $(DOCKER_BUILD_OPTIONS) --tag $(IMAGE) --build-arg TORCH=$(TORCH) \
-	  --build-arg UID=$$(id -u) --build-arg GID=$$(id -g) \
-	  --build-arg SOURCE="$$(git config --get remote.origin.url)" --build-arg REVISION=$$(git describe --always --dirty) \
+	$(DOCKER) build $(DOCKER_BUILD_OPTIONS) --tag $(IMAGE) --build-arg TORCH=$(TORCH) --build-arg OWNER=$(OWNER) \
+	  --build-arg SOURCE="$$(git config --get remote.origin.url | sed 's|//[^/]*@|//|')" --build-arg REVISION=$$(git describe --always --dirty) \
 	  --build-arg VERSIONS="$$(sed -n 's/^\([a-z0-9-]*\): "\(.*\)".*/\1=\2/p' requirements/numerics.yaml | tr '\n' ' ')" .
 
-image-test: $(READY) smoke image ## Run the pipeline in the image, twice, and compare it with this machine's own run
+image-test: $(READY) smoke image ## Run the pipeline in the image, twice, and compare it with this machine's own run; compose, dev container
 	IMAGE=$(IMAGE) $(PY) -m pytest -m image tests/delivery
 
 lock: ## Compile the locks from what stands in requirements/ (UPGRADE=1: newest versions)

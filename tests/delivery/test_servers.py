@@ -11,11 +11,11 @@ import time
 
 import pytest
 
+from tests.delivery.programs import program
 from tests.pipelines import dvc, run
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(1200)]
 
-DEBIAN = {"sshd": "openssh-server", "nginx": "nginx-light"}
 NGINX = """
 daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log; worker_processes 1; {user}
 events {{ worker_connections 64; }}
@@ -38,18 +38,6 @@ PasswordAuthentication no
 PermitRootLogin yes
 Subsystem sftp internal-sftp
 """
-
-
-def program(name):
-    """Return where a server is, installed from Debian if need be; skip, loudly, where that can't be."""
-    search = f"{os.environ['PATH']}:/usr/sbin:/sbin"
-    if not shutil.which(name, path=search):
-        command = f"apt-get update -qq && apt-get install -y -qq --no-install-recommends {DEBIAN[name]}"
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            pytest.skip(f"NOT TESTED: {name} is not here and can't be installed: {done.stderr.strip()[-200:]}")
-    return shutil.which(name, path=search)
 
 
 def free_port():
