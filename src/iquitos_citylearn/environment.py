@@ -17,7 +17,6 @@ DECIDING_PACKAGES = (
     "pandas",
     "pvlib",
     "pyarrow",
-    "scikit-learn",
     "scipy",
     "stable-baselines3",
     "torch",

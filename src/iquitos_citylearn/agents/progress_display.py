@@ -76,7 +76,9 @@ class _LogLines:
             return
         self.logged_at = time.monotonic()
         for status in filter(None, map(_steps_of, self.status_files)):
-            left_s = max(0, status["total"] - status["step"]) / max(status["steps_per_s"], 1e-9)
+            if not status["steps_per_s"]:  # no step yet: nothing says how long it will take
+                continue
+            left_s = max(0, status["total"] - status["step"]) / status["steps_per_s"]
             logger.info(
                 "%s seed %d%s: step %d of %d, %.0f steps/s, %.0f s left, reward %+.4f per step",
                 self.agent,

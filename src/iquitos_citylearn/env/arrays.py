@@ -59,11 +59,11 @@ class Years(NamedTuple):
         Tariff and grid intensity.
     session_of : ndarray of int32, shape (Y, T, n_chargers)
         Index of the session connected in step t among the year's sessions, -1 where none is.
-    connected_first : ndarray of int32, shape (Y, T + 1)
+    connected_first : ndarray of uint64, shape (Y, T + 1)
         Where step t starts in the lists below; it ends where t + 1 starts. Kernels run over these lists: most
-        chargers stand idle most of the time.
-    connected_charger, connected_session : ndarray of int32, shape (Y, K)
-        The chargers with a car, step by step and rising within each, and their sessions; padded with -1.
+        chargers stand idle most of the time. Unsigned, since Numba tests every signed index for counting from the end.
+    connected_charger, connected_session : ndarray of uint32, shape (Y, K)
+        The chargers with a car, step by step and rising within each, and their sessions; padded with 0.
     session_arrival_step, session_departure_step : ndarray of int32, shape (Y, S)
         First connected step and first step after the last, padded with -1.
     session_arrival_soc, session_required_soc : ndarray, shape (Y, S)
@@ -75,9 +75,9 @@ class Years(NamedTuple):
     price_usd_per_kwh: FloatArray
     carbon_kg_per_kwh: FloatArray
     session_of: NDArray[np.int32]
-    connected_first: NDArray[np.int32]
-    connected_charger: NDArray[np.int32]
-    connected_session: NDArray[np.int32]
+    connected_first: NDArray[np.uint64]
+    connected_charger: NDArray[np.uint32]
+    connected_session: NDArray[np.uint32]
     session_arrival_step: NDArray[np.int32]
     session_departure_step: NDArray[np.int32]
     session_arrival_soc: FloatArray
@@ -211,9 +211,11 @@ def make_years(sites: Sequence[Site]) -> Years:
         price_usd_per_kwh=np.stack([site.price_usd_per_kwh for site in sites]).astype(np.float64),
         carbon_kg_per_kwh=np.stack([site.carbon_kg_per_kwh for site in sites]).astype(np.float64),
         session_of=session_of,
-        connected_first=np.pad(connected.sum(axis=2).cumsum(axis=1), ((0, 0), (1, 0))).astype(np.int32),
-        connected_charger=np.stack([_pad(np.nonzero(c)[1], longest, -1).astype(np.int32) for c in connected]),
-        connected_session=np.stack([_pad(s[c], longest, -1) for s, c in zip(session_of, connected, strict=True)]),
+        connected_first=np.pad(connected.sum(axis=2).cumsum(axis=1), ((0, 0), (1, 0))).astype(np.uint64),
+        connected_charger=np.stack([_pad(np.nonzero(c)[1], longest, 0).astype(np.uint32) for c in connected]),
+        connected_session=np.stack(
+            [_pad(s[c], longest, 0).astype(np.uint32) for s, c in zip(session_of, connected, strict=True)]
+        ),
         session_arrival_step=np.stack([_pad(s.arrival_step, width, -1).astype(np.int32) for s in sessions]),
         session_departure_step=np.stack([_pad(s.departure_step, width, -1).astype(np.int32) for s in sessions]),
         session_arrival_soc=_singles([_pad(s.arrival_soc, width, 0) for s in sessions]),

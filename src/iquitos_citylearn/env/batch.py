@@ -101,13 +101,13 @@ def reset_and_observe(setting: Setting, state: State, outputs: Outputs, e: int, 
     _observe(setting, state, outputs, e)
 
 
-@kernel()
+@kernel(_nrt=True)
 def hold(setting: Setting, state: State, outputs: Outputs) -> Held:
     """Return what `step_batch` runs on."""
     return Held(setting, state, outputs)
 
 
-@kernel()
+@kernel(_nrt=True)
 def step_batch(held: Held, actions: NDArray[np.float32] | FloatArray) -> None:
     """Step every environment by an hour and fill the outputs.
 
@@ -118,14 +118,18 @@ def step_batch(held: Held, actions: NDArray[np.float32] | FloatArray) -> None:
     actions : ndarray, shape (n_envs, n_actions)
         Agents' actions in [-1, 1].
     """
-    setting, state, outputs = held.setting, held.state, held.outputs
+    _step_all(held.setting, held.state, held.outputs, actions)
+
+
+@kernel()
+def _step_all(setting: Setting, state: State, outputs: Outputs, actions: NDArray[np.float32] | FloatArray) -> None:
     equipment, years, tables = setting.equipment, setting.years, setting.tables
     dispatched = dispatches_bess(equipment)
     for e in range(actions.shape[0]):
         y, t = state.year[e], state.time_step[e]
         bess_soc = state.bess_soc[e]
         before, after, charger_action = outputs.ev_soc_before[e], outputs.ev_soc_after[e], outputs.charger_action[e]
-        before[:] = state.ev_soc[e]
+        _copy_row(before, state.ev_soc, e)
         write_charger_actions(charger_action, equipment, years, setting.mapping, y, t, before, actions[e])
         bess_action = 0.0
         if dispatched:
@@ -133,7 +137,7 @@ def step_batch(held: Held, actions: NDArray[np.float32] | FloatArray) -> None:
             bess_action = bess_share(equipment, years, y, t, before, charger_action, last)
         outputs.bess_action[e] = bess_action
         apply_actions_env(equipment, years, state, e, charger_action, bess_action)
-        after[:] = state.ev_soc[e]
+        _copy_row(after, state.ev_soc, e)
         outputs.bess_soc_after[e] = state.bess_soc[e]
         outputs.reward[e] = write_reward_terms(
             outputs.terms[e],
@@ -187,3 +191,10 @@ def _observe(setting: Setting, state: State, outputs: Outputs, e: int) -> None:
     if setting.tables.n_peak_entries > 0:
         first = outputs.observation.shape[1] - N_CHARGER_FEATURES * state.ev_soc.shape[1]
         write_month_peak(outputs.observation[e], setting.tables, first, state.time_step[e], state.peak_kw[e])
+
+
+@kernel()
+def _copy_row(out: FloatArray, rows: FloatArray, e: int) -> None:
+    """Write row e; Numba's assignment of an array to a slice would allocate."""
+    for c in range(out.shape[0]):
+        out[c] = rows[e, c]

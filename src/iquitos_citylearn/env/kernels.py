@@ -34,13 +34,16 @@ numba.config.CACHE_DIR = str(cache_folder)  # type: ignore[attr-defined]
 def kernel(**options: Any) -> Callable[[Function], Function]:
     """Return the decorator of a kernel: compiled without Python objects, cached on disk.
 
-    Division by zero gives inf. Kernels are merged into those that call them: handing their arrays on would cost half as
-    much as all the rest of a step.
+    Division by zero gives inf. Kernels are merged into those that call them, and are compiled without Numba's counting
+    of references to arrays: each of the two would cost about as much as all the rest of a step. A kernel that allocates
+    needs the counting (`_nrt=True`); Numba refuses to compile it without. The option is not in Numba's documentation,
+    one more reason to pin its version.
 
     Parameters
     ----------
     **options
         Of `numba.njit`.
     """
-    decorator: Callable[[Function], Function] = numba.njit(cache=True, error_model="numpy", forceinline=True, **options)
+    chosen: dict[str, Any] = {"cache": True, "error_model": "numpy", "forceinline": True, "_nrt": False} | options
+    decorator: Callable[[Function], Function] = numba.njit(**chosen)
     return decorator

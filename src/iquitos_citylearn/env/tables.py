@@ -185,7 +185,7 @@ def _constant_year(
     return _run_constant(equipment, years, state, y, charger_action)
 
 
-@kernel()
+@kernel(_nrt=True)
 def _run_constant(
     equipment: Equipment, years: Years, state: State, y: int, charger_action: float
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
