@@ -10,6 +10,7 @@ import time
 import pytest
 
 from iquitos_citylearn.stages.compare import POLICIES
+from iquitos_citylearn.study.case import prepare_case
 from tests.pipelines import RUNNER, repro, set_params
 
 pytestmark = [pytest.mark.xdist_group("pipeline"), pytest.mark.timeout(1200)]
@@ -60,6 +61,18 @@ def test_a_run_from_scratch_gives_the_same_bytes(project):
     assert status == 0, output
     assert len(ran) == len(CASCADE) + 6  # data set, references, three baselines, rules
     assert (project / "dvc.lock").read_bytes() == before
+
+
+def test_a_case_runs_what_its_params_change_and_leaves_the_run_above_as_it_is(project):
+    overlay, folder = project / "gamma.yaml", project / ".study" / "gamma"
+    overlay.write_text("train: {ppo: {kwargs: {gamma: 0.5}}}\n")
+    prepare_case(folder, overlay, project, from_run=True)
+    status, ran, output = repro(folder)
+    assert status == 0, output
+    assert ran == ["train_ppo", "evaluate@ppo", "compare"]
+    assert (folder / "metrics" / "result_SAC.json").read_bytes() == (project / "metrics/result_SAC.json").read_bytes()
+    assert (folder / "metrics" / "result_PPO.json").read_bytes() != (project / "metrics/result_PPO.json").read_bytes()
+    assert repro(project)[:2] == (0, [])
 
 
 def test_a_failing_agent_stops_no_other_and_is_named_last(project):

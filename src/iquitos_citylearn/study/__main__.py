@@ -26,8 +26,6 @@ from iquitos_citylearn.study.summary import summary
 logger = logging.getLogger(__name__)
 
 OVERLAYS, RESULTS, CASES = Path("study/params"), Path("study/results"), Path(".study")
-CACHE = Path(".dvc/cache")
-"""What the pipeline above has made already, a case need not make again."""
 KEPT = ("references.json", "environment.json")
 REPLAYED = ("uncontrolled", "required", "optimum", "sac", "ppo", "a2c")
 PARAMS = Path("params.yaml")
@@ -38,7 +36,7 @@ FAILURES = (CaseError, ValueError, OSError, RuntimeError)
 def study_case(overlay: Path) -> None:
     """Run the pipeline on an overlay and keep its small results; a rule for its battery is compared with the others."""
     folder = CASES / overlay.stem
-    prepare_case(folder, overlay, cache=CACHE)
+    prepare_case(folder, overlay, from_run=True)
     run_case(folder)
     with_battery_rule = sorted((folder / METRICS).glob(f"result_{PEAK_SHAVING}.json"))
     results = read_results([*result_files(folder / METRICS), *with_battery_rule])

@@ -10,15 +10,17 @@ import sys
 from pathlib import Path
 
 from iquitos_citylearn.overlay import write_overlaid
+from iquitos_citylearn.stages.folders import METRICS
 
 LINKED = ("src", "requirements", "data/raw")
+LOCK = Path("dvc.lock")
 
 
 class CaseError(RuntimeError):
     """The pipeline of a case did not come to its end."""
 
 
-def prepare_case(folder: Path, overlay: Path, root: Path = Path(), cache: Path | None = None) -> None:
+def prepare_case(folder: Path, overlay: Path, root: Path = Path(), *, from_run: bool = False) -> None:
     """Make or refresh the folder of a case.
 
     Parameters
@@ -29,8 +31,8 @@ def prepare_case(folder: Path, overlay: Path, root: Path = Path(), cache: Path |
         The keys in which its params differ.
     root : Path
         The project.
-    cache : Path or None
-        DVC cache that is shared with the case; None: it has its own.
+    from_run : bool
+        Whether a new case starts from the project's own run: what its params and modules leave valid is not run again.
 
     Raises
     ------
@@ -47,8 +49,11 @@ def prepare_case(folder: Path, overlay: Path, root: Path = Path(), cache: Path |
     shutil.copyfile(root / "dvc.yaml", folder / "dvc.yaml")
     if not (folder / ".dvc").is_dir():
         _dvc(folder, "init", "--quiet", "--no-scm")
-    if cache is not None:
-        _dvc(folder, "cache", "dir", "--local", str(cache.resolve()))
+    if from_run and not (folder / LOCK).exists():
+        _dvc(folder, "cache", "dir", "--local", str((root / ".dvc" / "cache").resolve()))
+        shutil.copytree(root / METRICS, folder / METRICS, dirs_exist_ok=True)
+        shutil.copyfile(root / LOCK, folder / LOCK)
+        _dvc(folder, "checkout", "--quiet", "--force", "--allow-missing")
 
 
 def _dvc(folder: Path, *arguments: str) -> None:
