@@ -83,8 +83,9 @@ lock: ## Compile the locks from what stands in requirements/ (UPGRADE=1: newest 
 licences: $(READY) ## List the licences of all locked packages in requirements/LICENCES.md
 	$(PY) requirements/licences.py
 
-readme: $(READY) ## Put the results in metrics/ into the README
+readme: $(READY) ## Put the results in metrics/ into the README, and beside those of the study
 	$(PY) -m iquitos_citylearn.readme
+	$(PY) -m iquitos_citylearn.study.summary
 
 deps: $(READY) ## Write the modules and versions that each stage uses into dvc.yaml
 	$(PY) tests/import_graph.py

@@ -21,15 +21,14 @@ from iquitos_citylearn.stages.trace import run_again
 from iquitos_citylearn.study.case import CaseError, prepare_case, run_case
 from iquitos_citylearn.study.citylearn_kpis import citylearn_kpis
 from iquitos_citylearn.study.peak_shaving import PEAK_SHAVING
-from iquitos_citylearn.study.summary import summary
+from iquitos_citylearn.study.summary import RESULTS, write_summary
 
 logger = logging.getLogger(__name__)
 
-OVERLAYS, RESULTS, CASES = Path("study/params"), Path("study/results"), Path(".study")
+OVERLAYS, CASES = Path("study/params"), Path(".study")
 KEPT = ("references.json", "environment.json")
 REPLAYED = ("uncontrolled", "required", "optimum", "sac", "ppo", "a2c")
 PARAMS = Path("params.yaml")
-SUMMARY = RESULTS / "README.md"
 FAILURES = (CaseError, ValueError, OSError, RuntimeError)
 
 
@@ -99,7 +98,7 @@ def main(names: list[str]) -> None:
         except FAILURES as error:
             logger.error("study: %s failed: %s", name, error)  # noqa: TRY400 - the message says it all
             failures.append(name)
-    write_bytes(SUMMARY, summary(METRICS, RESULTS).encode("utf-8"))
+    write_summary()
     if failures:
         raise CaseError(f"these parts failed: {', '.join(failures)}; the log above says why")
 

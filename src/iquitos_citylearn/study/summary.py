@@ -4,11 +4,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from iquitos_citylearn.artifacts import read_json
+from iquitos_citylearn.artifacts import read_json, write_bytes
 from iquitos_citylearn.comparison_text import LESS_SERVICE, NOT_KNOWN, verdict
+from iquitos_citylearn.stages.folders import METRICS
 
 DEFAULT = "default"
 COMPARISON = "comparison.json"
+RESULTS = Path("study/results")
+
+
+def write_summary() -> None:
+    """Write the tables of the study that stands here, beside its results."""
+    write_bytes(RESULTS / "README.md", summary(METRICS, RESULTS).encode("utf-8"))
 
 
 def summary(metrics: Path, results: Path) -> str:
@@ -57,3 +64,7 @@ def _cell(policies: Mapping[str, Mapping[str, Any]], name: str, figure: str) -> 
     of_optimum = policies.get("optimum", {}).get("ev_service", {}).get("mean", 0.0)
     mark = "*" if served < of_optimum - LESS_SERVICE else ""
     return f"{100 * policies[name][figure]['mean']:.1f} %{mark}"
+
+
+if __name__ == "__main__":
+    write_summary()
