@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from iquitos_citylearn.artifacts import read_json
 from iquitos_citylearn.stages.compare import POLICIES
 from iquitos_citylearn.study.case import prepare_case
 from tests.pipelines import RUNNER, repro, set_params
@@ -73,6 +74,15 @@ def test_a_case_runs_what_its_params_change_and_leaves_the_run_above_as_it_is(pr
     assert (folder / "metrics" / "result_SAC.json").read_bytes() == (project / "metrics/result_SAC.json").read_bytes()
     assert (folder / "metrics" / "result_PPO.json").read_bytes() != (project / "metrics/result_PPO.json").read_bytes()
     assert repro(project)[:2] == (0, [])
+
+
+def test_the_study_records_citylearns_own_figures_of_every_published_year(project):
+    subprocess.run([sys.executable, "-m", "iquitos_citylearn.study", "citylearn_kpis"], cwd=project, check=True)
+    figures = read_json(project / "study" / "results" / "citylearn_kpis" / "evaluate_v2.json")
+    assert set(figures) == {"uncontrolled", "required", "optimum", "sac", "ppo", "a2c"}
+    for policy, theirs in figures.items():
+        ours = read_json(project / "metrics" / f"result_{policy.upper()}.json")
+        assert theirs["district_energy_grid_total_import_control_kwh"] == pytest.approx(ours["grid_import_kwh"])
 
 
 def test_a_failing_agent_stops_no_other_and_is_named_last(project):

@@ -11,15 +11,14 @@ from pathlib import Path
 from iquitos_citylearn.artifacts import write_bytes, write_csv, write_json
 from iquitos_citylearn.comparison import compare, read_results
 from iquitos_citylearn.comparison_text import comparison_text
-from iquitos_citylearn.evaluation_years import SCHEMA, read_evaluation_years
+from iquitos_citylearn.evaluation_years import read_evaluation_years
 from iquitos_citylearn.optimum.front import co2_against_peak
 from iquitos_citylearn.params import load_params
 from iquitos_citylearn.processes import run_in_processes
 from iquitos_citylearn.stages.compare import resampling, result_files
 from iquitos_citylearn.stages.folders import DATA, METRICS
-from iquitos_citylearn.stages.trace import run_again
 from iquitos_citylearn.study.case import CaseError, prepare_case, run_case
-from iquitos_citylearn.study.citylearn_kpis import citylearn_kpis
+from iquitos_citylearn.study.citylearn_kpis import figures_of_policy
 from iquitos_citylearn.study.peak_shaving import PEAK_SHAVING
 from iquitos_citylearn.study.summary import RESULTS, write_summary
 
@@ -59,15 +58,10 @@ def study_front() -> None:
 
 def study_kpis() -> None:
     """Record CityLearn's own figures of the headline year for every policy whose headline year is published."""
-    figures = run_in_processes(_kpis_of, REPLAYED)
+    figures = run_in_processes(figures_of_policy, REPLAYED)
     target = RESULTS / "citylearn_kpis"
     write_json(target / "evaluate_v2.json", dict(zip(REPLAYED, figures, strict=True)))
     _sign(target, "citylearn_kpis")
-
-
-def _kpis_of(policy: str) -> dict[str, float]:
-    rollout, _ = run_again(policy, load_params(PARAMS))
-    return citylearn_kpis(DATA / SCHEMA, rollout)
 
 
 def parts() -> Mapping[str, Callable[[], None]]:

@@ -28,8 +28,18 @@ CityLearn 3.0.2, `citylearn/internal/kpi.py`.
 from pathlib import Path
 
 from iquitos_citylearn.env.citylearn import CityLearnSimulator
+from iquitos_citylearn.evaluation_years import SCHEMA
+from iquitos_citylearn.params import load_params
 from iquitos_citylearn.rollout import Rollout
 from iquitos_citylearn.site.dataset_reader import read_dataset
+from iquitos_citylearn.stages.folders import DATA
+from iquitos_citylearn.stages.trace import run_again
+
+
+def figures_of_policy(policy: str) -> dict[str, float]:
+    """Return CityLearn's own figures of a policy whose headline year is published here (`citylearn_kpis`)."""
+    rollout, _ = run_again(policy, load_params(Path("params.yaml")))
+    return citylearn_kpis(DATA / SCHEMA, rollout)
 
 
 def citylearn_kpis(schema: Path, rollout: Rollout) -> dict[str, float]:
