@@ -81,7 +81,7 @@ def _who_beats_the_rules(policies: Mapping[str, Figures]) -> str:
 
 def _best_agent_and_rule(policies: Mapping[str, Figures], figure: str, of_what: str) -> str:
     """Return who of the agents and who of the rules captures most; of equal ones the first."""
-    serving = {name: f for name, f in policies.items() if name != "optimum" and _serves(f, policies) and figure in f}
+    serving = {name: f for name, f in policies.items() if name != "optimum" and serves(f, policies) and figure in f}
     agents = [name for name in serving if "best_constant" in serving[name]]
     rules = [name for name in serving if name not in agents]
     if not agents or not rules:
@@ -107,7 +107,7 @@ def _years_caption(policies: Mapping[str, Figures]) -> str:
     )
 
 
-def _serves(figures: Figures, policies: Mapping[str, Figures]) -> bool:
+def serves(figures: Figures, policies: Mapping[str, Figures]) -> bool:
     """Return whether a policy serves about as many cars as the optimum, which serves all that the site can."""
     if "ev_service" not in figures or "ev_service" not in policies.get("optimum", {}):
         return True

@@ -1,5 +1,6 @@
 """Stage compare: every policy's result side by side."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from iquitos_citylearn.artifacts import write_bytes, write_json
@@ -27,11 +28,23 @@ POLICIES = (
 
 def compare_results(params: Params) -> str:
     """Write `comparison.json`, `comparison.md` and `environment.json`; return the readable text."""
-    comparison = compare(read_results(result_files(METRICS)), resampling(params))
-    text = comparison_text(comparison)
-    write_json(METRICS / "comparison.json", comparison)
-    write_bytes(METRICS / "comparison.md", text.encode("utf-8"))
+    text = write_comparison(result_files(METRICS), params, METRICS)
     write_json(METRICS / "environment.json", describe_environment())
+    return text
+
+
+def write_comparison(files: Iterable[Path], params: Params, folder: Path) -> str:
+    """Compare complete results; write `comparison.json` and `comparison.md` and return the readable text.
+
+    Raises
+    ------
+    ArtifactError
+        If a result is missing or not complete; nothing is written then.
+    """
+    comparison = compare(read_results(files), _resampling(params))
+    text = comparison_text(comparison)
+    write_json(folder / "comparison.json", comparison)
+    write_bytes(folder / "comparison.md", text.encode("utf-8"))
     return text
 
 
@@ -46,7 +59,7 @@ def compare_present(params: Params, out: Path) -> str:
     if out.resolve().parent == METRICS.resolve():
         raise ValueError(f"{out}: {METRICS} is for the comparison of all policies; write elsewhere")
     results, absent = read_present(result_files(METRICS))
-    comparison = compare(results, resampling(params))
+    comparison = compare(results, _resampling(params))
     write_json(out, comparison | {"absent": absent})
     return comparison_text(comparison) + "".join(f"\nabsent: {reason}" for reason in absent.values())
 
@@ -56,7 +69,6 @@ def result_files(metrics_folder: Path) -> list[Path]:
     return [metrics_folder / f"result_{name}.json" for name in POLICIES]
 
 
-def resampling(params: Params) -> Resampling:
-    """Return how intervals over seeds are found."""
+def _resampling(params: Params) -> Resampling:
     chosen = params.evaluation
     return Resampling(chosen.bootstrap_resamples, chosen.confidence_level, chosen.bootstrap_seed)

@@ -6,12 +6,11 @@ from typing import Any
 
 from iquitos_citylearn.artifacts import write_json
 from iquitos_citylearn.env.action import MAPPINGS
-from iquitos_citylearn.evaluation_years import SCHEMA, Years, read_evaluation_years, read_training_years
+from iquitos_citylearn.evaluation_years import Years, read_evaluation_years, read_training_years
 from iquitos_citylearn.params import Params
 from iquitos_citylearn.processes import run_in_processes
 from iquitos_citylearn.references import as_content, best_constants, find_references
 from iquitos_citylearn.service_adjusted import Reference
-from iquitos_citylearn.site.dataset_reader import read_dataset
 from iquitos_citylearn.stages.folders import DATA, REFERENCES
 
 READERS: tuple[Callable[..., Years], ...] = (read_evaluation_years, read_training_years)
@@ -19,19 +18,21 @@ READERS: tuple[Callable[..., Years], ...] = (read_evaluation_years, read_trainin
 
 def write_references(params: Params) -> None:
     """Write `metrics/references.json`; constant actions are tried under every mapping, whatever the agents use."""
-    evaluation, training = run_in_processes(partial(_references_of, params=params), READERS)
+    (evaluation, out_of_reach), (training, _) = run_in_processes(partial(_references_of, params=params), READERS)
     constants = run_in_processes(partial(_best_constants, params=params, references=evaluation), tuple(MAPPINGS))
-    site = read_dataset(DATA / SCHEMA)
     content = as_content(
         evaluation | training,
         dict(zip(MAPPINGS, constants, strict=True)),
-        bound_out_of_reach=site.bess is not None and site.bess_automatic,
+        bound_out_of_reach=out_of_reach,
     )
     write_json(REFERENCES, content)
 
 
-def _references_of(read: Callable[..., Years], params: Params) -> dict[int, Reference]:
-    return find_references(read(params, DATA, "raw"))
+def _references_of(read: Callable[..., Years], params: Params) -> tuple[dict[int, Reference], bool]:
+    """Return the references of years, and whether the bounds are out of reach at their site."""
+    years = read(params, DATA, "raw")
+    site = years.sites[0]
+    return find_references(years), site.bess is not None and site.bess_automatic
 
 
 def _best_constants(mapping: str, params: Params, references: Mapping[int, Reference]) -> dict[str, dict[str, Any]]:

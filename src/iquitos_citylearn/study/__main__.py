@@ -8,14 +8,12 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from iquitos_citylearn.artifacts import write_bytes, write_csv, write_json
-from iquitos_citylearn.comparison import compare, read_results
-from iquitos_citylearn.comparison_text import comparison_text
+from iquitos_citylearn.artifacts import write_csv, write_json
 from iquitos_citylearn.evaluation_years import read_evaluation_years
 from iquitos_citylearn.optimum.front import co2_against_peak
 from iquitos_citylearn.params import load_params
 from iquitos_citylearn.processes import run_in_processes
-from iquitos_citylearn.stages.compare import resampling, result_files
+from iquitos_citylearn.stages.compare import result_files, write_comparison
 from iquitos_citylearn.stages.folders import DATA, METRICS
 from iquitos_citylearn.study.case import CaseError, prepare_case, run_case
 from iquitos_citylearn.study.citylearn_kpis import figures_of_policy
@@ -37,11 +35,8 @@ def study_case(overlay: Path) -> None:
     prepare_case(folder, overlay, from_run=True)
     run_case(folder)
     with_battery_rule = sorted((folder / METRICS).glob(f"result_{PEAK_SHAVING}.json"))
-    results = read_results([*result_files(folder / METRICS), *with_battery_rule])
-    comparison = compare(results, resampling(load_params(folder / PARAMS)))
     target = RESULTS / overlay.stem
-    write_json(target / "comparison.json", comparison)
-    write_bytes(target / "comparison.md", comparison_text(comparison).encode("utf-8"))
+    write_comparison([*result_files(folder / METRICS), *with_battery_rule], load_params(folder / PARAMS), target)
     for name in KEPT:
         shutil.copyfile(folder / METRICS / name, target / name)
     _sign(target, overlay.stem)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from iquitos_citylearn.artifacts import read_json, write_bytes
-from iquitos_citylearn.comparison_text import LESS_SERVICE, NOT_KNOWN, verdict
+from iquitos_citylearn.comparison_text import NOT_KNOWN, serves, verdict
 from iquitos_citylearn.stages.folders import METRICS
 
 DEFAULT = "default"
@@ -60,9 +60,7 @@ def _table(cases: Mapping[str, Mapping[str, Any]], figure: str) -> str:
 def _cell(policies: Mapping[str, Mapping[str, Any]], name: str, figure: str) -> str:
     if figure not in policies.get(name, {}):
         return NOT_KNOWN
-    served = policies[name].get("ev_service", {}).get("mean", 1.0)
-    of_optimum = policies.get("optimum", {}).get("ev_service", {}).get("mean", 0.0)
-    mark = "*" if served < of_optimum - LESS_SERVICE else ""
+    mark = "" if serves(policies[name], policies) else "*"
     return f"{100 * policies[name][figure]['mean']:.1f} %{mark}"
 
 
