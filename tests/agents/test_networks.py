@@ -100,6 +100,32 @@ def test_actions_of_empty_chargers_are_worth_nothing_to_the_critic(params):
             torch.testing.assert_close(value, other_value, rtol=0.0, atol=0.0)
 
 
+def test_the_critics_value_an_action_to_be_improved_without_a_gradient_of_their_own(params):
+    model, _ = small_model(params, "sac")
+    seen = torch.as_tensor(observations(model, 50, occupied=1.1))
+    action = torch.rand(50, N_CHARGERS) * 2 - 1
+    improved = action.clone().requires_grad_()
+    model.critic.zero_grad()
+    values = torch.cat(model.critic(seen, improved))
+    values.sum().backward()
+    assert (improved.grad != 0.0).any()
+    assert all(weights.grad is None for weights in model.critic.parameters())
+    trained = torch.cat(model.critic(seen, action))
+    torch.testing.assert_close(trained, values, rtol=0.0, atol=0.0)
+    trained.sum().backward()
+    assert all(weights.grad is not None for weights in model.critic.parameters())
+
+
+def test_rows_are_those_of_the_observation_at_hand(params):
+    model, _ = small_model(params, "sac")
+    several = [torch.as_tensor(observations(model, 20, seed=seed)) for seed in range(4)]
+    expected = [model.policy.rows(seen).inputs for seen in several]
+    for index in (3, 2, 3, 0, 1, 0):
+        again = model.policy.rows(several[index])
+        torch.testing.assert_close(again.inputs, expected[index], rtol=0.0, atol=0.0)
+        torch.testing.assert_close(again.site, several[index][:, : again.site.shape[1]], rtol=0.0, atol=0.0)
+
+
 def test_cars_with_no_need_and_with_the_largest_get_finite_actions(model):
     seen = observations(model, 4, occupied=1.1)
     for value in (0.0, 1.0):

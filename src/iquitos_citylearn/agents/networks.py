@@ -15,6 +15,7 @@ from iquitos_citylearn.env.action import DEAD_ZONE, NEED_LEFT, NEED_REACHED
 from iquitos_citylearn.env.observation import N_CHARGER_FEATURES
 
 N_ROW_FEATURES = 7
+N_ACTION_FEATURES = 4
 LOGIT_RANGE = 1.0 - 2.0 * DEAD_ZONE
 """The needed share is shrunk to this range before atanh, so that 0 and 1 stay finite: the range between dead zones."""
 OUTPUT_GAIN = 0.01
@@ -30,8 +31,8 @@ class Rows(NamedTuple):
         1 where a car is connected, else 0.
     features : Tensor, shape (n_rows, N_ROW_FEATURES)
         Energy needed, energy to full, time left, 1 / hours left, rate needed, needed share f, its logit.
-    inputs : Tensor, shape (n_rows, N_ROW_FEATURES + n_site_features)
-        The features, then the site part of the row's observation.
+    inputs : Tensor, shape (n_rows, n_site_features + N_ROW_FEATURES)
+        The site part of the row's observation, then the features.
     site : Tensor, shape (batch, n_site_features)
         Site part of each observation.
     batch, charger : Tensor of int64, shape (n_rows,)
@@ -78,9 +79,21 @@ class ChargerRows(nn.Module):
         self.n_site_features = n_observations - N_CHARGER_FEATURES * n_chargers
         self.energy_hours = energy_hours
         self.departure_hours = departure_hours
+        self._latest: list[tuple[torch.Tensor, Rows]] = []
 
     def forward(self, observation: torch.Tensor) -> Rows:
-        """Return the rows of a batch of observations, shape (batch, n_observations)."""
+        """Return the rows of a batch of observations, shape (batch, n_observations).
+
+        Those of the last two tensors are kept: an update of SAC asks five times for the same two.
+        """
+        for known, rows in self._latest:
+            if known is observation:
+                return rows
+        rows = self._rows(observation)
+        self._latest = [(observation, rows), *self._latest[:1]]
+        return rows
+
+    def _rows(self, observation: torch.Tensor) -> Rows:
         site = observation[:, : self.n_site_features]
         blocks = observation[:, self.n_site_features :].reshape(-1, self.n_chargers, N_CHARGER_FEATURES)
         connected = blocks[:, :, 0]
@@ -92,12 +105,26 @@ class ChargerRows(nn.Module):
         share = torch.clamp(needed_hours, max=1.0)
         features = [needed, to_full, time_left, per_hour, needed_hours * per_hour, share, needed_logit(share)]
         stacked = torch.stack(features, dim=1)
-        return Rows(connected, stacked, torch.cat([stacked, site[batch]], dim=1), site, batch, charger)
+        return Rows(connected, stacked, torch.cat([site[batch], stacked], dim=1), site, batch, charger)
 
     def connected(self, observation: torch.Tensor) -> torch.Tensor:
         """Return 1 where a car is connected, else 0; 1 for the battery; shape (batch, n_actions)."""
         connected = observation[:, self.n_site_features :: N_CHARGER_FEATURES]
         return nn.functional.pad(connected, (0, 1), value=1.0) if self.with_bess else connected
+
+    def with_action(self, rows: Rows, action: torch.Tensor, mapping: str) -> torch.Tensor:
+        """Return the rows' inputs with N_ACTION_FEATURES more: each one's action and what it leaves [h at full power].
+
+        That is the shortfall, the part of it that full power until departure cannot make up, and the overshoot.
+        """
+        row_action = action[rows.batch, rows.charger]
+        delivered = self.delivered_hours(rows, row_action, mapping)
+        surplus = delivered - rows.features[:, 0] * self.energy_hours
+        hours_after = 1.0 / rows.features[:, 3] - 1.0
+        shortfall = torch.clamp(-surplus, min=0.0)
+        unavoidable = torch.clamp(-surplus - hours_after, min=0.0)
+        law = torch.stack([row_action, shortfall, unavoidable, torch.clamp(surplus, min=0.0)], dim=1)
+        return torch.cat([rows.inputs, law], dim=1)
 
     def delivered_hours(self, rows: Rows, action: torch.Tensor, mapping: str) -> torch.Tensor:
         """Return the hours at full power that each row's action charges (the charging law of the car)."""
@@ -128,7 +155,7 @@ def shared_net(n_inputs: int, width: int) -> nn.Sequential:
     for layer, gain in ((first, math.sqrt(2)), (second, math.sqrt(2)), (output, OUTPUT_GAIN)):
         nn.init.orthogonal_(layer.weight, gain)
         nn.init.zeros_(layer.bias)
-    return nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), output, nn.Flatten(0))
+    return nn.Sequential(first, nn.ReLU(inplace=True), second, nn.ReLU(inplace=True), output, nn.Flatten(0))
 
 
 def with_last(per_charger: torch.Tensor, of_bess: torch.Tensor) -> torch.Tensor:
@@ -188,34 +215,27 @@ class SharedValue(nn.Module):
 class SharedQ(nn.Module):
     """Action value of every car, from its own part of the reward on.
 
-    Beside the action, a car's inputs hold what the action leaves [h at full power]: the shortfall, the part of it that
-    full power until departure cannot make up, and the overshoot. They follow from the known charging law of the car;
-    giving them to the critic is disclosed in the report.
+    A car's inputs hold what the action leaves (`ChargerRows.with_action`), which follows from the known charging law of
+    the car; giving it to the critic is disclosed in the report.
     """
 
-    N_ACTION_FEATURES = 4
-
-    def __init__(self, rows: ChargerRows, width: int, mapping: str, gain: float) -> None:
+    def __init__(self, rows: ChargerRows, width: int, gain: float) -> None:
         super().__init__()
-        self.rows = rows
-        self.mapping = mapping
-        self.car = shared_net(N_ROW_FEATURES + rows.n_site_features + self.N_ACTION_FEATURES, width)
-        self.skip = nn.Linear(N_ROW_FEATURES + self.N_ACTION_FEATURES, 1, bias=False)
+        self.n_site_features = rows.n_site_features
+        n_own = N_ROW_FEATURES + N_ACTION_FEATURES
+        self.car = shared_net(rows.n_site_features + n_own, width)
+        self.skip = nn.Linear(n_own, 1, bias=False)
         nn.init.zeros_(self.skip.weight)
         self.bess = shared_net(rows.n_site_features + 1, width) if rows.with_bess else None
         self.gain = gain
 
-    def forward(self, rows: Rows, action: torch.Tensor) -> torch.Tensor:
-        """Return the values of a batch of actions, shape (batch, n_actions); 0 at empty chargers."""
-        row_action = action[rows.batch, rows.charger]
-        delivered = self.rows.delivered_hours(rows, row_action, self.mapping)
-        surplus = delivered - rows.features[:, 0] * self.rows.energy_hours
-        hours_after = 1.0 / rows.features[:, 3] - 1.0
-        shortfall = torch.clamp(-surplus, min=0.0)
-        unavoidable = torch.clamp(-surplus - hours_after, min=0.0)
-        law = torch.stack([row_action, shortfall, unavoidable, torch.clamp(surplus, min=0.0)], dim=1)
-        linear = self.skip(torch.cat([rows.features, law], dim=1)).squeeze(1)
-        values = rows.spread(self.gain * (self.car(torch.cat([rows.inputs, law], dim=1)) + linear))
+    def forward(self, rows: Rows, inputs: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
+        """Return the values of a batch of actions, shape (batch, n_actions); 0 at empty chargers.
+
+        `inputs` is what `ChargerRows.with_action` makes of rows and action, once for all critics.
+        """
+        linear = self.skip(inputs[:, self.n_site_features :]).squeeze(1)
+        values = rows.spread(self.gain * (self.car(inputs) + linear))
         if self.bess is None:
             return values
         return with_last(values, self.gain * self.bess(torch.cat([rows.site, action[:, -1:]], dim=1)))

@@ -1,5 +1,7 @@
 """Stable-Baselines3 policies over the shared networks: `PerChargerPolicy` (PPO, A2C) and `PerChargerSACPolicy`."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -50,7 +52,16 @@ class _ActorAndValue(nn.Module):
         return values
 
 
-class PerChargerPolicy(ActorCriticPolicy):
+class _WithoutModes:
+    """No layer here acts differently in training: the mode is noted, not handed to every layer at every prediction."""
+
+    training: bool
+
+    def set_training_mode(self, mode: bool) -> None:  # noqa: FBT001 - Stable-Baselines3's signature
+        self.training = mode
+
+
+class PerChargerPolicy(_WithoutModes, ActorCriticPolicy):
     """Actor and critic shared over chargers, for PPO and A2C with `per_charger.PerChargerRolloutBuffer`.
 
     Values and log probabilities are given per charger, so that Stable-Baselines3's losses, which work entry by entry,
@@ -188,16 +199,31 @@ class PerChargerSACCritic(BaseModel):
 
     def __init__(self, rows: ChargerRows, width: int, mapping: str, gain: float, n_critics: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.rows = rows
-        self.q_networks = nn.ModuleList(SharedQ(rows, width, mapping, gain) for _ in range(n_critics))
+        self.rows, self.mapping = rows, mapping
+        self.q_networks = nn.ModuleList(SharedQ(rows, width, gain) for _ in range(n_critics))
 
     def forward(self, observation: torch.Tensor, actions: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return the values of each critic, shape (batch x n_chargers, 1)."""
+        """Return the values of each critic, shape (batch x n_chargers, 1).
+
+        Values of actions to be improved have no gradient in the critics' weights: SAC would throw it away.
+        """
         rows: Rows = self.rows(observation)
-        return tuple(network(rows, actions).reshape(-1, 1) for network in self.q_networks)
+        inputs = self.rows.with_action(rows, actions, self.mapping)
+        with _frozen(self.q_networks) if actions.requires_grad else contextlib.nullcontext():
+            return tuple(network(rows, inputs, actions).reshape(-1, 1) for network in self.q_networks)
 
 
-class PerChargerSACPolicy(SACPolicy):
+@contextlib.contextmanager
+def _frozen(module: nn.Module) -> Iterator[None]:
+    """Record no gradient in a module's weights."""
+    module.requires_grad_(False)  # noqa: FBT003 - torch's signature
+    try:
+        yield
+    finally:
+        module.requires_grad_(True)  # noqa: FBT003 - as above
+
+
+class PerChargerSACPolicy(_WithoutModes, SACPolicy):
     """Actor and critics shared over chargers, for SAC.
 
     Parameters
@@ -240,12 +266,15 @@ class PerChargerSACPolicy(SACPolicy):
         self.log_std_init, self.std_gain = log_std_init, std_gain
         super().__init__(*args, **kwargs)
 
+    def _build(self, lr_schedule: Schedule) -> None:
+        self.rows = _rows(self.observation_space, self.action_space, self.horizons, with_bess=self.with_bess)
+        super()._build(lr_schedule)
+
     def make_actor(self, features_extractor: nn.Module | None = None) -> PerChargerSACActor:  # type: ignore[override]
         """Return the actor; there is no separate feature extractor."""
         del features_extractor
-        rows = _rows(self.observation_space, self.action_space, self.horizons, with_bess=self.with_bess)
         actor = PerChargerSACActor(
-            rows,
+            self.rows,
             self.width,
             self.gain,
             self.bound,
@@ -259,9 +288,8 @@ class PerChargerSACPolicy(SACPolicy):
     def make_critic(self, features_extractor: nn.Module | None = None) -> PerChargerSACCritic:  # type: ignore[override]
         """Return the critics."""
         del features_extractor
-        rows = _rows(self.observation_space, self.action_space, self.horizons, with_bess=self.with_bess)
         critic = PerChargerSACCritic(
-            rows,
+            self.rows,
             self.width,
             self.action_mapping,
             self.critic_gain,

@@ -117,6 +117,8 @@ def make_deterministic(seed: int) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)  # noqa: FBT003 - torch's signature
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property of the module
+    torch.distributions.Distribution.set_default_validate_args(False)  # the guards check
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - Stable-Baselines3's replay buffer draws from it
     set_random_seed(seed, using_cuda=torch.cuda.is_available())
