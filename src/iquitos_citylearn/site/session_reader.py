@@ -100,17 +100,17 @@ def _states(reader: TableReader) -> IntArray:
 
 
 def _car(reader: TableReader, state: IntArray, known_evs: set[str]) -> str:
-    series = reader.table[columns.EV_ID]
-    given = series.notna().to_numpy()
+    codes, cars = reader.table[columns.EV_ID].factorize()
+    given = codes >= 0
     reader.refuse(
         columns.EV_ID, (state != columns.AWAY) & ~given, "the id of the car where one is connected or incoming"
     )
     if not given.any():
         raise reader.error(columns.EV_ID, 0, "the id of the charger's car in one row at least, even where none comes")
-    known = series.isin(list(known_evs)).to_numpy()
-    reader.refuse(columns.EV_ID, given & ~known, f"a key of electric_vehicles_def, as text: {_some(known_evs)}")
-    ev = str(series[given].iloc[0])
-    reader.refuse(columns.EV_ID, given & (series != ev).to_numpy(), f"one car for each charger, here {ev}")
+    known = np.array([car in known_evs for car in cars])
+    reader.refuse(columns.EV_ID, given & ~known[codes], f"a key of electric_vehicles_def, as text: {_some(known_evs)}")
+    ev = str(cars[0])
+    reader.refuse(columns.EV_ID, given & (codes != 0), f"one car for each charger, here {ev}")
     return ev
 
 

@@ -29,6 +29,9 @@ SESSION_FRACTIONS = ("arrival_soc", "required_soc")
 COMPRESSION = "zstd"
 COMPRESSION_LEVEL = 9
 
+# Arrow's own pool would keep the memory of what it read for as long as the process lives.
+pa.set_memory_pool(pa.system_memory_pool())
+
 
 class DrawFileError(ValueError):
     """A draw on disk is missing or damaged; the message names file and column."""
