@@ -1,6 +1,7 @@
 """Key figures of a year, all from the simulated state."""
 
 from dataclasses import dataclass
+from functools import cache
 from math import fsum
 from typing import Any
 
@@ -55,7 +56,7 @@ def make_timeseries(rollout: Rollout, setting: Setting, site: Site, calendar_yea
     years, tables = setting.years, setting.tables
     grid_import = np.maximum(rollout.net_kwh, 0.0)
     table = {
-        "timestamp": pd.date_range(f"{calendar_year}-01-01", periods=site.n_steps, freq="h").strftime("%Y-%m-%d %H:%M"),
+        "timestamp": _timestamps(calendar_year, site.n_steps),
         "building_load_kwh": years.load_kwh[0],
         "pv_generation_kwh": years.pv_kwh[0],
         "ev_charging_kwh": rollout.charger_kwh.sum(axis=1),
@@ -74,6 +75,11 @@ def make_timeseries(rollout: Rollout, setting: Setting, site: Site, calendar_yea
         table["cost_usd"] = table["energy_cost_usd"] + demand
     rewards = {f"reward_{term}": rollout.reward_terms[:, index] for index, term in enumerate(TERMS)}
     return pd.DataFrame(table | rewards | {"reward_total": rollout.reward_terms.sum(axis=1)})
+
+
+@cache
+def _timestamps(calendar_year: int, n_steps: int) -> "pd.Index[str]":
+    return pd.date_range(f"{calendar_year}-01-01", periods=n_steps, freq="h").strftime("%Y-%m-%d %H:%M")
 
 
 @dataclass(frozen=True)

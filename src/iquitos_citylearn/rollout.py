@@ -46,20 +46,24 @@ class Rollout:
     ev_soc: FloatArray
 
     @classmethod
-    def empty(cls, n_steps: int, n_observations: int, n_chargers: int) -> Self:
-        """Return a rollout to be filled."""
-        per_charger = (n_steps, n_chargers)
+    def empty(cls, steps: tuple[int, ...], n_observations: int, n_chargers: int) -> Self:
+        """Return rollouts to be filled; `steps` is (T,), or (n_years, T) for years side by side."""
+        per_charger = (*steps, n_chargers)
         return cls(
-            observation=np.zeros((n_steps, n_observations), dtype=np.float32),
+            observation=np.zeros((*steps, n_observations), dtype=np.float32),
             charger_action=np.zeros(per_charger),
-            bess_action=np.zeros(n_steps),
-            reward_terms=np.zeros((n_steps, N_TERMS)),
-            net_kwh=np.zeros(n_steps),
-            bess_kwh=np.zeros(n_steps),
-            bess_soc=np.zeros(n_steps),
+            bess_action=np.zeros(steps),
+            reward_terms=np.zeros((*steps, N_TERMS)),
+            net_kwh=np.zeros(steps),
+            bess_kwh=np.zeros(steps),
+            bess_soc=np.zeros(steps),
             charger_kwh=np.zeros(per_charger),
             ev_soc=np.zeros(per_charger),
         )
+
+    def of_year(self, year: int) -> Self:
+        """Return one of years side by side."""
+        return type(self)(**{item.name: getattr(self, item.name)[year] for item in fields(self)})
 
     def refuse_non_finite(self) -> None:
         """Raise FloatingPointError with quantity and step if anything is NaN or infinite."""
@@ -93,29 +97,28 @@ def roll_out_years(policy: Policy, setting: Setting) -> list[Rollout]:
     """
     n_years, n_steps, n_chargers = setting.years.session_of.shape
     observation_space, action_space = make_spaces(setting)
-    rollouts = [Rollout.empty(n_steps, observation_space.shape[0], n_chargers) for _ in range(n_years)]
+    years = Rollout.empty((n_years, n_steps), observation_space.shape[0], n_chargers)
     state, outputs = make_state(n_years, n_chargers), make_outputs(setting, n_years)
     held = hold(setting, state, outputs)
     for year in range(n_years):
         reset_and_observe(setting, state, outputs, year, year)
     start = np.ones(n_years, dtype=np.bool_)
     for t in range(n_steps):
-        for rollout, observation in zip(rollouts, outputs.observation, strict=True):
-            rollout.observation[t] = observation
+        years.observation[:, t] = outputs.observation
         action, _ = policy.predict(outputs.observation, episode_start=start, deterministic=True)
         start[:] = False
         actions = complete_actions(action, n_chargers, action_space.shape[0])
         check_agent_actions(actions, action_space.shape[0], state.time_step)
         step_batch(held, actions)
-        for year, rollout in enumerate(rollouts):
-            rollout.charger_action[t] = outputs.charger_action[year]
-            rollout.bess_action[t] = outputs.bess_action[year]
-            rollout.reward_terms[t] = outputs.terms[year]
-            rollout.net_kwh[t] = state.net_kwh[year]
-            rollout.bess_kwh[t] = state.bess_kwh[year]
-            rollout.bess_soc[t] = outputs.bess_soc_after[year]
-            rollout.charger_kwh[t] = state.charger_kwh[year]
-            rollout.ev_soc[t] = outputs.ev_soc_after[year]
+        years.charger_action[:, t] = outputs.charger_action
+        years.bess_action[:, t] = outputs.bess_action
+        years.reward_terms[:, t] = outputs.terms
+        years.net_kwh[:, t] = state.net_kwh
+        years.bess_kwh[:, t] = state.bess_kwh
+        years.bess_soc[:, t] = outputs.bess_soc_after
+        years.charger_kwh[:, t] = state.charger_kwh
+        years.ev_soc[:, t] = outputs.ev_soc_after
+    rollouts = [years.of_year(year) for year in range(n_years)]
     for rollout in rollouts:
         rollout.refuse_non_finite()
     return rollouts

@@ -64,8 +64,10 @@ def complete_actions(actions: NDArray[np.float32] | FloatArray, n_chargers: int,
     actions : ndarray, shape (n_envs, n_chargers) or (n_envs, n_actions)
         A policy's actions.
     """
-    n_missing = n_actions - n_chargers if actions.shape[1:] == (n_chargers,) else 0
-    return np.pad(np.asarray(actions, dtype=np.float64), ((0, 0), (0, n_missing)))
+    given = np.asarray(actions, dtype=np.float64)
+    if n_actions == n_chargers or given.shape[1:] != (n_chargers,):
+        return given
+    return np.pad(given, ((0, 0), (0, n_actions - n_chargers)))
 
 
 def bess_entry(share: FloatArray, greedy_share: FloatArray) -> FloatArray:
