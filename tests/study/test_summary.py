@@ -49,3 +49,13 @@ def test_the_cases_stand_beside_the_default_run(tmp_path):
     assert any(
         line.startswith("**weak**: Between charging at once to full and perfect foresight lie") for line in lines
     )
+
+
+@pytest.mark.parametrize(("share", "said"), [(0.95, "In default (CO2, sac)."), (0.9, "Nowhere: in no case")])
+def test_the_cases_in_which_an_agent_takes_more_than_the_best_rule_are_named(tmp_path, share, said):
+    agent = policy(share, best_constant={})
+    whole = comparison(idle=policy(-3.0, 0.0), required=policy(0.9), optimum=policy(1.0), sac=agent)
+    (tmp_path / "comparison.json").write_text(whole)
+    lines = summary(tmp_path, tmp_path / "none").splitlines()
+    assert any(line.startswith(said) for line in lines)
+    assert f"| default | CO2 | required | 90.0 % | sac | {100 * share:.1f} % |" in lines

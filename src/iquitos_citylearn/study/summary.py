@@ -38,6 +38,8 @@ def summary(metrics: Path, results: Path) -> str:
         "Written by `make study` from the comparisons in these folders; `run.json` in each says when and by which "
         "command. Cells are means over seeds and over years that no agent trained on, every kWh that a car lacked "
         "imported after all; an asterisk marks a policy that serves fewer cars than the optimum of its case.",
+        "## Does a learned controller beat the rules?",
+        *_best_of_each(cases),
         "## Captured share of what there is to gain in CO2",
         _table(cases, "captured_share_co2"),
         "## The same for cost",
@@ -46,6 +48,25 @@ def summary(metrics: Path, results: Path) -> str:
         *(f"**{name}**: {verdict(comparison)}" for name, comparison in cases.items()),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _best_of_each(cases: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
+    """Return in which cases the best agent takes more than the best rule, and a table of both."""
+    lines = ["| case | of the | best rule | takes | best agent | takes |", "|---|---|---|---:|---|---:|"]
+    beaten = []
+    for case, comparison in cases.items():
+        policies = {name: figures for name, figures in comparison["policies"].items() if name != "optimum"}
+        for kind, figure in (("CO2", "captured_share_co2"), ("cost", "captured_share_cost")):
+            shares = {name: round(100 * f[figure]["mean"], 1) for name, f in policies.items() if figure in f}
+            agents = [name for name in shares if "best_constant" in policies[name]]
+            rules = [name for name in shares if name not in agents]
+            if agents and rules:
+                rule, agent = max(rules, key=lambda name: shares[name]), max(agents, key=lambda name: shares[name])
+                takes = {name: _cell(comparison["policies"], name, figure) for name in (rule, agent)}
+                lines.append(f"| {case} | {kind} | {rule} | {takes[rule]} | {agent} | {takes[agent]} |")
+                beaten += [f"{case} ({kind}, {agent})"] if shares[agent] > shares[rule] else []
+    said = f"In {', '.join(beaten)}." if beaten else "Nowhere: in no case does an agent take more than the best rule."
+    return said, "\n".join(lines)
 
 
 def _table(cases: Mapping[str, Mapping[str, Any]], figure: str) -> str:
