@@ -15,6 +15,8 @@ from iquitos_citylearn.site.storage import write_draw
 from tests.small import TERMS, small_site, years_of
 from tests.test_params import changed
 
+pytestmark = pytest.mark.xdist_group("training")
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = "from iquitos_citylearn.cli import main; main()"
 N_STEPS_TRAINED = 216  # 200 asked for, in rollouts of 12 steps on 2 environments

@@ -18,6 +18,8 @@ from iquitos_citylearn.study.peak_shaving import evaluate_peak_shaving
 from tests.conftest import ROOT
 from tests.pipelines import TINY
 
+pytestmark = pytest.mark.xdist_group("overlays")
+
 BASELINES = ("uncontrolled", "required", "optimum")
 FIGURES = ("co2_kg", "cost_usd")
 ROUNDING = 1e-3
