@@ -80,21 +80,36 @@ def _who_beats_the_rules(policies: Mapping[str, Figures]) -> str:
 
 
 def _best_agent_and_rule(policies: Mapping[str, Figures], figure: str, of_what: str) -> str:
-    """Return who of the agents and who of the rules captures most; of equal ones the first."""
-    serving = {name: f for name, f in policies.items() if name != "optimum" and serves(f, policies) and figure in f}
-    agents = [name for name in serving if "best_constant" in serving[name]]
-    rules = [name for name in serving if name not in agents]
-    if not agents or not rules:
+    """Return who of the agents and who of the rules captures most, of those that serve the cars."""
+    serving = {name: f for name, f in policies.items() if serves(f, policies)}
+    best = best_agent_and_rule(serving, figure)
+    if best is None:
         return ""
-
-    def percent(name: str) -> float:
-        return round(100 * float(serving[name][figure]["mean"]), PERCENT_DECIMALS)
-
-    best, rule = max(agents, key=percent), max(rules, key=percent)
-    taken, ahead = f"{percent(best):.1f} %", percent(best) - percent(rule)
+    agent, rule = best
+    share = shown_percent(policies[agent], figure)
+    taken, ahead = f"{share:.1f} %", share - shown_percent(policies[rule], figure)
     if ahead > 0.0:
-        return f" The best agent, {best}, takes {taken}{of_what}: {ahead:.1f} points more than the best rule, {rule}."
-    return f" No agent takes more{of_what} than the best rule, {rule}: the best, {best}, takes {taken}."
+        return f" The best agent, {agent}, takes {taken}{of_what}: {ahead:.1f} points more than the best rule, {rule}."
+    return f" No agent takes more{of_what} than the best rule, {rule}: the best, {agent}, takes {taken}."
+
+
+def best_agent_and_rule(policies: Mapping[str, Figures], figure: str) -> tuple[str, str] | None:
+    """Return the agent and the rule that capture most, of equal ones the first; None unless there are both."""
+    known = [name for name in policies if name != "optimum" and figure in policies[name]]
+    agents = [name for name in known if "best_constant" in policies[name]]
+    rules = [name for name in known if name not in agents]
+    if not agents or not rules:
+        return None
+
+    def share(name: str) -> float:
+        return shown_percent(policies[name], figure)
+
+    return max(agents, key=share), max(rules, key=share)
+
+
+def shown_percent(figures: Figures, figure: str) -> float:
+    """Return a mean share as it is printed, so that what looks equal is equal [%]."""
+    return round(100 * float(figures[figure]["mean"]), PERCENT_DECIMALS)
 
 
 def _years_caption(policies: Mapping[str, Figures]) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from iquitos_citylearn.artifacts import read_json, write_bytes
-from iquitos_citylearn.comparison_text import NOT_KNOWN, serves, verdict
+from iquitos_citylearn.comparison_text import NOT_KNOWN, best_agent_and_rule, serves, shown_percent, verdict
 from iquitos_citylearn.stages.folders import METRICS
 
 DEFAULT = "default"
@@ -55,16 +55,16 @@ def _best_of_each(cases: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
     lines = ["| case | of the | best rule | takes | best agent | takes |", "|---|---|---|---:|---|---:|"]
     beaten = []
     for case, comparison in cases.items():
-        policies = {name: figures for name, figures in comparison["policies"].items() if name != "optimum"}
+        policies = comparison["policies"]
         for kind, figure in (("CO2", "captured_share_co2"), ("cost", "captured_share_cost")):
-            shares = {name: round(100 * f[figure]["mean"], 1) for name, f in policies.items() if figure in f}
-            agents = [name for name in shares if "best_constant" in policies[name]]
-            rules = [name for name in shares if name not in agents]
-            if agents and rules:
-                rule, agent = max(rules, key=lambda name: shares[name]), max(agents, key=lambda name: shares[name])
-                takes = {name: _cell(comparison["policies"], name, figure) for name in (rule, agent)}
-                lines.append(f"| {case} | {kind} | {rule} | {takes[rule]} | {agent} | {takes[agent]} |")
-                beaten += [f"{case} ({kind}, {agent})"] if shares[agent] > shares[rule] else []
+            best = best_agent_and_rule(policies, figure)
+            if best is None:
+                continue
+            agent, rule = best
+            cells = (case, kind, rule, _cell(policies, rule, figure), agent, _cell(policies, agent, figure))
+            lines.append("| " + " | ".join(cells) + " |")
+            if shown_percent(policies[agent], figure) > shown_percent(policies[rule], figure):
+                beaten.append(f"{case} ({kind}, {agent})")
     said = f"In {', '.join(beaten)}." if beaten else "Nowhere: in no case does an agent take more than the best rule."
     return said, "\n".join(lines)
 
