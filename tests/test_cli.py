@@ -1,6 +1,8 @@
 import json
 import logging
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -164,3 +166,14 @@ def test_a_partial_comparison_never_takes_the_place_of_a_whole_one(iquitos, tmp_
     assert (returned, out) == (code, "")
     assert message in err
     assert results_in(tmp_path) == ["params.yaml"]
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_what_nobody_reads_fails_nothing(stream):
+    code = f"import sys; from iquitos_citylearn import cli; cli.app = lambda: sys.{stream}.write('unread'); cli.main()"
+    reading, writing = os.pipe()
+    os.close(reading)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    ended = subprocess.run([sys.executable, "-c", code], check=False, env=buffered, **{stream: writing})
+    os.close(writing)
+    assert ended.returncode == 0

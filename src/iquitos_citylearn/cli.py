@@ -1,14 +1,14 @@
 """The command line: one thin command per stage. Heavy modules are imported inside the command that needs them."""
 
+import contextlib
 import io
 import logging
 import math
 import os
 import sys
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -178,7 +178,7 @@ def status(
     raise typer.Exit(view.watch(console, interval, timeout) if watch else view.show(console))
 
 
-@contextmanager
+@contextlib.contextmanager
 def _reported(stage: str) -> "Iterator[None]":
     from iquitos_citylearn.status.reporting import ended_when_overdue, reported
 
@@ -188,10 +188,8 @@ def _reported(stage: str) -> "Iterator[None]":
 
 def _say(text: str) -> None:
     """Print; who has closed the pipe misses the text, and nothing else happens."""
-    try:
+    with contextlib.suppress(BrokenPipeError):  # what is left in the stream goes at the end of `main`
         typer.echo(text)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _params() -> "Params":
@@ -210,3 +208,14 @@ def main() -> None:
     except (ValueError, OSError, RuntimeError, FloatingPointError) as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(getattr(error, "exit_status", 1))
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            _flush(stream)
+
+
+def _flush(stream: TextIO) -> None:
+    """Write what a stream still holds; if nobody reads it, Python would fail with it at its end (exit status 120)."""
+    try:
+        stream.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

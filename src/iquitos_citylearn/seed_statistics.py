@@ -130,7 +130,8 @@ def interval(scores: FloatArray, statistic: Statistic, resampling: Resampling) -
         vectorized=True,
         rng=np.random.default_rng(resampling.seed),
     ).confidence_interval
-    return float(found.low), float(found.high)
+    low, high = sorted((float(found.low), float(found.high)))  # of equal resamples, rounding can put either first
+    return low, high
 
 
 def _interquartile_mean(values: FloatArray, axis: int) -> FloatArray:
