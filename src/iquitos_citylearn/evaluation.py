@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,10 @@ from iquitos_citylearn.env.physics import dispatches_bess
 from iquitos_citylearn.env.reward import TERMS
 from iquitos_citylearn.evaluation_years import Years
 from iquitos_citylearn.kpis import make_timeseries
+from iquitos_citylearn.references import bound_out_of_reach
 from iquitos_citylearn.results import COMPLETE, write_outputs
 from iquitos_citylearn.rollout import Rollout, roll_out_years
 from iquitos_citylearn.service_adjusted import Reference, captured_shares
-from iquitos_citylearn.site.model import Site
 from iquitos_citylearn.year_figures import mean_figures, year_figures
 
 logger = logging.getLogger(__name__)
@@ -114,7 +115,7 @@ def evaluate(
     metrics_folder: Path,
     *,
     schema: Path | None,
-    extra: Callable[[], Mapping[str, Any]] = dict,
+    extra: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Run every candidate, certify the median one in CityLearn, and write result, time series and trace.
 
@@ -133,8 +134,8 @@ def evaluate(
     schema : Path or None
         Data set of the headline year: it is replayed in full, and its time series and trace are published. None: it is
         not, and they are not.
-    extra : callable
-        Returns what else the result holds; called while CityLearn replays.
+    extra : mapping
+        What else the result holds.
 
     Raises
     ------
@@ -146,14 +147,11 @@ def evaluate(
         If anything in a year is not finite.
     """
     evaluation = run_candidates(name, candidates, years, references)
-    with ThreadPoolExecutor(1) as beside:  # which waits for processes most of the time
-        certified = beside.submit(_certified, evaluation, years, schema)
-        more = extra()
-    certification, problem = certified.result()
+    certification, problem = _certified(evaluation, years, schema)
     result: dict[str, Any] = {"status": "not certified" if problem else COMPLETE, "agent": name}
     result |= evaluation.runs[evaluation.chosen * len(years.seeds) + HEADLINE]
     training = candidates[evaluation.chosen].training
-    result |= ({"training": training} if training else {}) | dict(more)
+    result |= ({"training": training} if training else {}) | dict(extra)
     result |= {
         "mean": mean_figures(evaluation.runs),
         "reference": asdict(references[years.seeds[HEADLINE]])
@@ -171,11 +169,6 @@ def evaluate(
     write_outputs(metrics_folder / f"result_{name}.json", result, tables)
     if problem:
         raise CertificationError(f"{name}: {problem}; see the result")
-
-
-def bound_out_of_reach(site: Site) -> bool:
-    """Return whether the linear program dispatches a battery freely that dispatches itself in the simulator."""
-    return site.bess is not None and site.bess_automatic
 
 
 def median_index(values: Sequence[float]) -> int:

@@ -14,6 +14,7 @@ from iquitos_citylearn.evaluation_years import Years
 from iquitos_citylearn.optimum.optimiser import Optimiser
 from iquitos_citylearn.rollout import roll_out_years
 from iquitos_citylearn.service_adjusted import Reference, captured_shares
+from iquitos_citylearn.site.model import Site
 from iquitos_citylearn.year_figures import mean_figures, year_figures
 
 CONSTANT_ACTIONS = tuple(tenths / 10 for tenths in range(-10, 11))
@@ -42,6 +43,11 @@ def find_references(years: Years) -> dict[int, Reference]:
             bound_cost_usd=cost.bound,
         )
     return references
+
+
+def bound_out_of_reach(site: Site) -> bool:
+    """Return whether the linear program dispatches a battery freely that dispatches itself in the simulator."""
+    return site.bess is not None and site.bess_automatic
 
 
 def best_constants(years: Years, references: Mapping[int, Reference]) -> dict[str, dict[str, Any]]:

@@ -46,8 +46,9 @@ class Rollout:
     ev_soc: FloatArray
 
     @classmethod
-    def empty(cls, steps: tuple[int, ...], n_observations: int, n_chargers: int) -> Self:
-        """Return rollouts to be filled; `steps` is (T,), or (n_years, T) for years side by side."""
+    def empty(cls, n_years: int, n_steps: int, n_observations: int, n_chargers: int) -> Self:
+        """Return years side by side to be filled: every array has a first axis more, the year."""
+        steps = (n_years, n_steps)
         per_charger = (*steps, n_chargers)
         return cls(
             observation=np.zeros((*steps, n_observations), dtype=np.float32),
@@ -97,7 +98,7 @@ def roll_out_years(policy: Policy, setting: Setting) -> list[Rollout]:
     """
     n_years, n_steps, n_chargers = setting.years.session_of.shape
     observation_space, action_space = make_spaces(setting)
-    years = Rollout.empty((n_years, n_steps), observation_space.shape[0], n_chargers)
+    years = Rollout.empty(n_years, n_steps, observation_space.shape[0], n_chargers)
     state, outputs = make_state(n_years, n_chargers), make_outputs(setting, n_years)
     held = hold(setting, state, outputs)
     for year in range(n_years):

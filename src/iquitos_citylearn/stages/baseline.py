@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from iquitos_citylearn.evaluation import HEADLINE, Candidate, bound_out_of_reach, evaluate
+from iquitos_citylearn.evaluation import HEADLINE, Candidate, evaluate
 from iquitos_citylearn.evaluation_years import SCHEMA, Years, read_evaluation_years
 from iquitos_citylearn.optimum.objectives import OBJECTIVES
 from iquitos_citylearn.optimum.optimiser import Optimiser
 from iquitos_citylearn.optimum.policy import PolicyPerYear
 from iquitos_citylearn.params import Params
-from iquitos_citylearn.references import read_references
+from iquitos_citylearn.references import bound_out_of_reach, read_references
 from iquitos_citylearn.stages.folders import DATA, METRICS, REFERENCES
 from iquitos_citylearn.stages.rules import evaluate_rule
 
@@ -27,11 +27,8 @@ def evaluate_optimum(params: Params) -> None:
     """Write the same files of the plans of least CO2; `optimum` in the result holds every objective's bound."""
     years = read_evaluation_years(params, DATA, "raw")
     optimiser = Optimiser(years.setting_of(HEADLINE), years.sites[HEADLINE].sessions)
-
-    def extra() -> dict[str, Any]:
-        figures: dict[str, Any] = {name: optimiser.optimum(name).summary() for name in OBJECTIVES}
-        return {OPTIMUM: figures | {"bound_out_of_reach": bound_out_of_reach(years.sites[0])}}
-
+    figures: dict[str, Any] = {name: optimiser.optimum(name).summary() for name in OBJECTIVES}
+    note = {"bound_out_of_reach": bound_out_of_reach(years.sites[0])}
     evaluate(
         OPTIMUM.upper(),
         [Candidate(None, optimum_policy(years), {})],
@@ -39,7 +36,7 @@ def evaluate_optimum(params: Params) -> None:
         read_references(REFERENCES, years.seeds),
         METRICS,
         schema=DATA / SCHEMA,
-        extra=extra,
+        extra={OPTIMUM: figures | note},
     )
 
 

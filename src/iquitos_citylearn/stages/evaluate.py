@@ -26,15 +26,12 @@ def evaluate_agent(agent: str, params: Params) -> None:
     ]
     years = read_evaluation_years(params, DATA, agent_params.action_mapping)
     constants = read_best_constants(REFERENCES, agent_params.action_mapping)
-
-    def extra() -> dict[str, Any]:
-        return {
-            "untrained": _untrained(agent, params, years),
-            "best_constant": constants["co2"],
-            "best_constant_cost": constants["cost"],
-            "training_years": _on_training_years(candidates, params, agent_params.action_mapping),
-        }
-
+    extra = {
+        "untrained": _untrained(agent, params, years),
+        "best_constant": constants["co2"],
+        "best_constant_cost": constants["cost"],
+        "training_years": _on_training_years(candidates, params, agent_params.action_mapping),
+    }
     references = read_references(REFERENCES, years.seeds)
     evaluate(agent.upper(), candidates, years, references, METRICS, schema=DATA / SCHEMA, extra=extra)
 

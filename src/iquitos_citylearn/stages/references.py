@@ -9,7 +9,7 @@ from iquitos_citylearn.env.action import MAPPINGS
 from iquitos_citylearn.evaluation_years import Years, read_evaluation_years, read_training_years
 from iquitos_citylearn.params import Params
 from iquitos_citylearn.processes import run_in_processes
-from iquitos_citylearn.references import as_content, best_constants, find_references
+from iquitos_citylearn.references import as_content, best_constants, bound_out_of_reach, find_references
 from iquitos_citylearn.service_adjusted import Reference
 from iquitos_citylearn.stages.folders import DATA, REFERENCES
 
@@ -31,8 +31,7 @@ def write_references(params: Params) -> None:
 def _references_of(read: Callable[..., Years], params: Params) -> tuple[dict[int, Reference], bool]:
     """Return the references of years, and whether the bounds are out of reach at their site."""
     years = read(params, DATA, "raw")
-    site = years.sites[0]
-    return find_references(years), site.bess is not None and site.bess_automatic
+    return find_references(years), bound_out_of_reach(years.sites[0])
 
 
 def _best_constants(mapping: str, params: Params, references: Mapping[int, Reference]) -> dict[str, dict[str, Any]]:
