@@ -9,7 +9,7 @@ import pytest
 
 from iquitos_citylearn.agents.rules import ConstantPolicy, RandomPolicy
 from iquitos_citylearn.certification import CertificationError, certify, certify_sample
-from iquitos_citylearn.env.observation import observation_names
+from iquitos_citylearn.env.observation import forecast_hours, observation_names
 from iquitos_citylearn.evaluation import Candidate, evaluate, median_index, write_trace
 from iquitos_citylearn.evaluation_years import make_evaluated_years
 from iquitos_citylearn.kpis import SUMMED
@@ -143,7 +143,7 @@ def test_the_time_series_has_the_named_columns_a_row_a_step_and_sums_to_the_resu
 def test_the_trace_holds_every_step_exactly(evaluated, years):
     table = pd.read_csv(evaluated.simulations / "trace_SAC.csv", dtype=str)
     chargers = ["charger_001", "charger_002", "charger_003"]
-    names = observation_names(years.setting.tables.pv_forecast_kwh.shape[2], chargers)
+    names = observation_names(forecast_hours(years.setting.tables), chargers)
     assert list(table.columns) == (
         [f"obs_{name}" for name in names]
         + [f"action_{name}" for name in chargers]

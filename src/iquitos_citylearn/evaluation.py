@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from iquitos_citylearn.agents.rules import Policy
 from iquitos_citylearn.artifacts import write_csv
 from iquitos_citylearn.certification import CertificationError, certify, certify_sample
-from iquitos_citylearn.env.observation import observation_names
+from iquitos_citylearn.env.observation import forecast_hours, observation_names
 from iquitos_citylearn.env.physics import dispatches_bess
 from iquitos_citylearn.env.reward import TERMS
 from iquitos_citylearn.evaluation_years import Years
@@ -184,7 +184,7 @@ def write_trace(path: Path, rollout: Rollout, years: Years) -> None:
     """
     chargers = [charger.name for charger in years.sites[HEADLINE].chargers]
     tables = years.setting.tables
-    names = observation_names(tables.pv_forecast_kwh.shape[2], chargers, tables.n_peak_entries)
+    names = observation_names(forecast_hours(tables), chargers, tables.n_peak_entries)
     columns: dict[str, NDArray[Any]] = {
         f"obs_{name}": rollout.observation[:, index] for index, name in enumerate(names)
     }

@@ -13,7 +13,7 @@ def test_data_that_are_not_finite_stop_the_training_at_their_step(params, agent,
     if quantity == "a reward":
         setting.tables.price_per_mean[:] = np.nan  # a scale of the cost term alone
     else:
-        setting.years.price_usd_per_kwh[:, 12:] = np.nan
+        setting.tables.site_entries[:, 12:] = np.nan
     beats = []
     with pytest.raises(FloatingPointError, match=rf"step \d+: {quantity} is not finite"):
         model.learn(agent_params.total_timesteps, callback=GuardCallback(lambda: beats.append(1)))

@@ -98,7 +98,9 @@ def test_targets_are_what_full_power_from_arrival_reaches_if_less_than_required(
 def test_scales_by_hand(params):
     site = hand_site([], price=[0.1] * 24 + [0.4] * 24, carbon=[0.2] * 24 + [0.6] * 24, battery=bess())
     tables = setting_of(site, params).tables
-    assert (tables.price_scale[0], tables.carbon_scale[0]) == (pytest.approx(2.5), pytest.approx(1 / 0.6))
+    price, carbon = tables.site_entries[0, :, 2], tables.site_entries[0, :, 3]
+    assert price.tolist() == pytest.approx([0.25] * 24 + [1.0] * 24)
+    assert carbon.tolist() == pytest.approx([0.0] + [1 / 3] * 24 + [1.0] * 23)  # of the hour before
     assert (tables.price_per_mean[0], tables.carbon_per_mean[0]) == (pytest.approx(4.0), pytest.approx(2.5))
     assert (tables.reference_power_kw, tables.total_charger_rating_kw) == (10.0, 6.0)  # 10 kWp, 2 + 4 kW
     assert (tables.bess_capacity_kwh, tables.bess_discharge_efficiency) == (100.0, pytest.approx(0.9))
@@ -107,8 +109,8 @@ def test_scales_by_hand(params):
 
 def test_a_free_tariff_and_a_carbon_free_grid_scale_to_zero_instead_of_infinity(params):
     tables = setting_of(hand_site([], price=0.0, carbon=0.0), params).tables
-    for scale in (tables.price_scale, tables.carbon_scale, tables.price_per_mean, tables.carbon_per_mean):
-        assert scale.tolist() == [0.0]
+    assert (tables.price_per_mean.tolist(), tables.carbon_per_mean.tolist()) == ([0.0], [0.0])
+    assert not tables.site_entries[0, :, 2:4].any()
 
 
 def test_years_that_do_not_share_equipment_or_length_are_refused(params):

@@ -34,6 +34,7 @@ from iquitos_citylearn.env.observation import (
     CHARGER_FEATURES,
     N_CHARGER_FEATURES,
     SITE_FEATURES_BEFORE_FORECAST,
+    forecast_hours,
     n_site_features,
 )
 from iquitos_citylearn.env.setting import Setting
@@ -145,7 +146,7 @@ class CarReader:
         self._horizons = setting.horizons
         self._reference_kw = setting.tables.reference_power_kw
         tables = setting.tables
-        self._first = n_site_features(tables.pv_forecast_kwh.shape[2], tables.n_peak_entries)
+        self._first = n_site_features(forecast_hours(tables), tables.n_peak_entries)
         longest = (equipment.ev_capacity_kwh / (equipment.charger_efficiency * self.rating_kw)).max()
         if longest > self._horizons.energy_hours:
             raise ValueError(

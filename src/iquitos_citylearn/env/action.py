@@ -106,11 +106,8 @@ def charger_share(mapping: int, u: float, needed_share: float) -> float:
     if mapping == _NEED_LIMITED:
         return u * needed_share
     if mapping == _THREE_SEGMENT:
-        if u <= NEED_REACHED:
-            return needed_share * u / NEED_REACHED
-        if u <= NEED_LEFT:
-            return needed_share
-        return needed_share + (1.0 - needed_share) * (u - NEED_LEFT) / (1.0 - NEED_LEFT)
+        below = needed_share * min(1.0, u / NEED_REACHED)
+        return below + (1.0 - needed_share) * max(0.0, (u - NEED_LEFT) / (1.0 - NEED_LEFT))
     if mapping == _DEAD_ZONES:
         return min(1.0, max(0.0, (u - DEAD_ZONE) / (1.0 - 2.0 * DEAD_ZONE)))
     return u

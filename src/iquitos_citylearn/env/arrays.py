@@ -238,10 +238,10 @@ def _pad(values: FloatArray | IntArray, width: int, value: int) -> FloatArray:
 def _session_of(site: Site) -> NDArray[np.int32]:
     session_of = np.full((site.n_steps, site.n_chargers), NO_SESSION, dtype=np.int32)
     sessions = site.sessions
-    for index, (charger, arrival, departure) in enumerate(
-        zip(sessions.charger, sessions.arrival_step, sessions.departure_step, strict=True)
-    ):
-        session_of[arrival:departure, charger] = index
+    n_hours = sessions.departure_step - sessions.arrival_step
+    session = np.repeat(np.arange(len(sessions), dtype=np.int32), n_hours)
+    hour_of_session = np.arange(len(session)) - np.repeat(np.cumsum(n_hours) - n_hours, n_hours)
+    session_of[sessions.arrival_step[session] + hour_of_session, sessions.charger[session]] = session
     return session_of
 
 

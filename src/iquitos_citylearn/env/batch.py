@@ -12,7 +12,7 @@ from numba.experimental import structref
 from numpy.typing import NDArray
 
 from iquitos_citylearn.env.action import bess_share, write_charger_actions
-from iquitos_citylearn.env.kernels import kernel
+from iquitos_citylearn.env.kernels import inner_kernel, kernel
 from iquitos_citylearn.env.observation import N_CHARGER_FEATURES, write_observation
 from iquitos_citylearn.env.physics import State, advance_env, apply_actions_env, dispatches_bess, reset_env
 from iquitos_citylearn.env.reward import N_TERMS, write_reward_terms
@@ -121,7 +121,7 @@ def step_batch(held: Held, actions: NDArray[np.float32] | FloatArray) -> None:
     _step_all(held.setting, held.state, held.outputs, actions)
 
 
-@kernel()
+@inner_kernel
 def _step_all(setting: Setting, state: State, outputs: Outputs, actions: NDArray[np.float32] | FloatArray) -> None:
     equipment, years, tables = setting.equipment, setting.years, setting.tables
     dispatched = dispatches_bess(equipment)
@@ -175,7 +175,7 @@ def _step_all(setting: Setting, state: State, outputs: Outputs, actions: NDArray
         _observe(setting, state, outputs, e)
 
 
-@kernel()
+@inner_kernel
 def _observe(setting: Setting, state: State, outputs: Outputs, e: int) -> None:
     write_observation(
         outputs.observation[e],
@@ -193,7 +193,7 @@ def _observe(setting: Setting, state: State, outputs: Outputs, e: int) -> None:
         write_month_peak(outputs.observation[e], setting.tables, first, state.time_step[e], state.peak_kw[e])
 
 
-@kernel()
+@inner_kernel
 def _copy_row(out: FloatArray, rows: FloatArray, e: int) -> None:
     """Write row e; Numba's assignment of an array to a slice would allocate."""
     for c in range(out.shape[0]):

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from iquitos_citylearn.env.kernels import kernel
+from iquitos_citylearn.env.kernels import inner_kernel, kernel
 from iquitos_citylearn.site.model import Battery, Curve, FloatArray
 
 TINY = 1e-6
@@ -147,7 +147,7 @@ def to_single(value: float) -> float:
     return np.float64(np.float32(value))  # type: ignore[return-value]
 
 
-@compiled
+@inner_kernel
 def _interpolate(x: FloatArray, y: FloatArray, n: int, value: float) -> float:
     index = 0
     while index < n - 2 and x[index + 1] < value:
@@ -156,7 +156,7 @@ def _interpolate(x: FloatArray, y: FloatArray, n: int, value: float) -> float:
     return between
 
 
-@compiled
+@inner_kernel
 def _root_efficiency(battery: BatteryRecord, power_kw: float) -> float:
     """Return the one-way efficiency at a power."""
     share = min(max(abs(power_kw) / battery.nominal_power_kw, 0.0), 1.0)
@@ -166,7 +166,7 @@ def _root_efficiency(battery: BatteryRecord, power_kw: float) -> float:
     return root
 
 
-@compiled
+@inner_kernel
 def _power_limit_kw(battery: BatteryRecord, energy_kwh: float) -> float:
     if battery.is_flat:
         return battery.flat_power_kw
@@ -175,7 +175,7 @@ def _power_limit_kw(battery: BatteryRecord, energy_kwh: float) -> float:
     return max(battery.nominal_power_kw * share, 0.0)
 
 
-@compiled
+@inner_kernel
 def _limit_charge(
     battery: BatteryRecord, energy_kwh: float, degraded_kwh: float, request_kwh: float
 ) -> tuple[float, float]:
@@ -191,7 +191,7 @@ def _limit_charge(
     return min(available, room / max(root, TINY)), root
 
 
-@compiled
+@inner_kernel
 def _limit_discharge(battery: BatteryRecord, energy_kwh: float, request_kwh: float) -> tuple[float, float]:
     """Return the energy given at the terminals [kWh] and the one-way efficiency."""
     available = min(request_kwh, _power_limit_kw(battery, energy_kwh))

@@ -6,7 +6,7 @@ factor; a request to discharge makes room, whether or not the battery can follow
 nothing charges then.
 """
 
-from iquitos_citylearn.env.battery import compiled
+from iquitos_citylearn.env.kernels import inner_kernel
 from iquitos_citylearn.site.model import FloatArray
 
 NEGLIGIBLE_KW = 1e-9
@@ -15,14 +15,14 @@ MAX_PASSES = 8
 """CityLearn looks again after a cut, this many times at most."""
 
 
-@compiled
+@inner_kernel
 def requested_kw(action: float, rating_kw: float, min_power_kw: float) -> float:
     """Return what an action asks for of a charger, site side; 0 below its minimum power."""
     power = min(max(min(action, 1.0), 0.0) * rating_kw, rating_kw)
     return power if power >= min_power_kw else 0.0
 
 
-@compiled
+@inner_kernel
 def remaining_share(
     limit_kw: float,
     base_kw: float,
@@ -67,7 +67,7 @@ def remaining_share(
     return share
 
 
-@compiled
+@inner_kernel
 def cut_action(action: float, share: float, rating_kw: float, min_power_kw: float) -> float:
     """Return the action of a charger after the cut; CityLearn goes by way of the power, cut or not."""
     request = requested_kw(action, rating_kw, min_power_kw)
@@ -77,7 +77,7 @@ def cut_action(action: float, share: float, rating_kw: float, min_power_kw: floa
     return min(power / rating_kw, 1.0)
 
 
-@compiled
+@inner_kernel
 def cut_bess_action(action: float, share: float, power_kw: float) -> float:
     """Return the action of the battery after the cut, which spares discharging."""
     request = min(max(action, -1.0), 1.0) * power_kw

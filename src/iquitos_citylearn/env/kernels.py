@@ -44,6 +44,16 @@ def kernel(**options: Any) -> Callable[[Function], Function]:
     **options
         Of `numba.njit`.
     """
-    chosen: dict[str, Any] = {"cache": True, "error_model": "numpy", "forceinline": True, "_nrt": False} | options
+    chosen: dict[str, Any] = {
+        "cache": True,
+        "error_model": "numpy",
+        "forceinline": True,
+        "_nrt": False,
+        "no_cfunc_wrapper": True,
+    } | options
     decorator: Callable[[Function], Function] = numba.njit(**chosen)
     return decorator
+
+
+inner_kernel = kernel(no_cpython_wrapper=True)
+"""Decorator of kernels that are called from kernels alone: the way in from Python takes longer to compile than they."""

@@ -56,6 +56,8 @@ SITE_FEATURES_BEFORE_FORECAST = (
 )
 CHARGER_FEATURES = ("connected", "energy_needed", "energy_to_full", "time_to_departure")
 N_CHARGER_FEATURES = len(CHARGER_FEATURES)
+_BESS_SOC = SITE_FEATURES_BEFORE_FORECAST.index("bess_soc")
+_FLEET_POWER_NEEDED = SITE_FEATURES_BEFORE_FORECAST.index("fleet_power_needed")
 
 
 class Horizons(NamedTuple):
@@ -70,21 +72,26 @@ def make_horizons(params: EnvironmentParams) -> Horizons:
     return Horizons(float(params.energy_horizon_hours), float(params.departure_horizon_hours))
 
 
-def n_site_features(forecast_hours: int, n_peak_entries: int = 0) -> int:
+def forecast_hours(tables: Tables) -> int:
+    """Return how many hours the PV forecast reaches ahead."""
+    return tables.site_entries.shape[2] - len(SITE_FEATURES_BEFORE_FORECAST)
+
+
+def n_site_features(n_hours_ahead: int, n_peak_entries: int = 0) -> int:
     """Return the number of entries before the chargers' own (`n_peak_entries`: 1 with `month_peak`)."""
-    return len(SITE_FEATURES_BEFORE_FORECAST) + forecast_hours + n_peak_entries
+    return len(SITE_FEATURES_BEFORE_FORECAST) + n_hours_ahead + n_peak_entries
 
 
-def observation_names(forecast_hours: int, charger_names: list[str], n_peak_entries: int = 0) -> list[str]:
+def observation_names(n_hours_ahead: int, charger_names: list[str], n_peak_entries: int = 0) -> list[str]:
     """Return the name of every entry, in order."""
-    site = [*SITE_FEATURES_BEFORE_FORECAST, *(f"pv_forecast_{hour + 1}" for hour in range(forecast_hours))]
+    site = [*SITE_FEATURES_BEFORE_FORECAST, *(f"pv_forecast_{hour + 1}" for hour in range(n_hours_ahead))]
     site += ["month_peak"] * n_peak_entries
     return site + [f"{charger}_{feature}" for charger in charger_names for feature in CHARGER_FEATURES]
 
 
-def observation_low(forecast_hours: int, n_chargers: int, n_peak_entries: int = 0) -> NDArray[np.float32]:
+def observation_low(n_hours_ahead: int, n_chargers: int, n_peak_entries: int = 0) -> NDArray[np.float32]:
     """Return the lower bound of every entry, float32, shape (n_observations,)."""
-    n_entries = n_site_features(forecast_hours, n_peak_entries) + N_CHARGER_FEATURES * n_chargers
+    n_entries = n_site_features(n_hours_ahead, n_peak_entries) + N_CHARGER_FEATURES * n_chargers
     low = np.zeros(n_entries, dtype=np.float32)
     low[:3] = -1.0
     return low
@@ -93,9 +100,7 @@ def observation_low(forecast_hours: int, n_chargers: int, n_peak_entries: int = 
 @kernel(inline="always")
 def full_power_hours(soc_gap: float, capacity_kwh: float, efficiency: float, rating_kw: float) -> float:
     """Return the hours at full power that close a gap of SOC; 0 for a negative gap."""
-    if soc_gap <= 0.0:
-        return 0.0
-    return soc_gap * capacity_kwh / (efficiency * rating_kw)
+    return max(soc_gap, 0.0) * capacity_kwh / (efficiency * rating_kw)
 
 
 @kernel()
@@ -122,23 +127,14 @@ def write_observation(
         SOC of the stationary battery, 0 without one.
     """
     n_steps = years.load_kwh.shape[1]
-    n_hours_ahead = tables.pv_forecast_kwh.shape[2]
-    first = len(SITE_FEATURES_BEFORE_FORECAST) + n_hours_ahead + tables.n_peak_entries
-    before = max(t - 1, 0)
-    metered = 1.0 if t > 0 else 0.0
+    n_site_entries = tables.site_entries.shape[2]
+    first = n_site_entries + tables.n_peak_entries
     out[:] = 0.0
     if t >= n_steps:
         return
-    reference = tables.reference_power_kw
-    out[0] = tables.hour_sin[y, t]
-    out[1] = tables.hour_cos[y, t]
-    out[2] = years.price_usd_per_kwh[y, t] * tables.price_scale[y]
-    out[3] = metered * years.carbon_kg_per_kwh[y, before] * tables.carbon_scale[y]
-    out[4] = min(1.0, metered * years.pv_kwh[y, before] / reference)
-    out[5] = min(1.0, max(0.0, metered * years.load_kwh[y, before] / reference))
-    out[6] = bess_soc
-    for hour in range(n_hours_ahead):
-        out[9 + hour] = min(1.0, tables.pv_forecast_kwh[y, t, hour] / reference)
+    for entry in range(n_site_entries):
+        out[entry] = tables.site_entries[y, t, entry]
+    out[_BESS_SOC] = bess_soc
     connected, last = years.connected_first[y, t], years.connected_first[y, t + 1]
     power_needed_kw = 0.0
     for k in range(connected, last):
@@ -155,5 +151,4 @@ def write_observation(
         out[at + 1] = min(1.0, needed / horizons.energy_hours)
         out[at + 2] = min(1.0, to_full / horizons.energy_hours)
         out[at + 3] = min(1.0, hours_left / horizons.departure_hours)
-    out[7] = (last - connected) / ev_soc.shape[0]
-    out[8] = power_needed_kw / tables.total_charger_rating_kw
+    out[_FLEET_POWER_NEEDED] = power_needed_kw / tables.total_charger_rating_kw

@@ -11,6 +11,7 @@ charger takes several times as long as the physics.
 from iquitos_citylearn.env.arrays import Equipment, State, Years, make_equipment, make_state, make_years
 from iquitos_citylearn.env.battery import charge_battery, compiled, idle_battery, rest_battery, to_single
 from iquitos_citylearn.env.grid import cut_action, cut_bess_action, remaining_share, requested_kw
+from iquitos_citylearn.env.kernels import inner_kernel
 from iquitos_citylearn.site.model import FloatArray
 
 __all__ = [
@@ -52,13 +53,13 @@ def reset_env(equipment: Equipment, years: Years, state: State, e: int, year: in
     start_env(equipment, years, state, e, year, 0, equipment.bess[0].initial_soc)
 
 
-@compiled
+@inner_kernel
 def _requested_kwh(action: float, rating_kw: float, min_power_kw: float, efficiency: float) -> float:
     """Return what a charger asks its car to take in an hour [kWh]; CityLearn divides by the rating and back."""
     return requested_kw(action, rating_kw, min_power_kw) / rating_kw * rating_kw * efficiency
 
 
-@compiled
+@inner_kernel
 def _share_within_limit(
     equipment: Equipment, years: Years, year: int, step: int, charger_action: FloatArray, bess_action: float
 ) -> float:
@@ -76,7 +77,7 @@ def _share_within_limit(
     )
 
 
-@compiled
+@inner_kernel
 def _run_bess(equipment: Equipment, state: State, e: int, action: float, deficit_kwh: float) -> float:
     """Dispatch the stationary battery and return its energy, charging positive [kWh].
 
@@ -157,14 +158,13 @@ def advance_env(equipment: Equipment, years: Years, state: State, e: int) -> Non
         state.bess_soc[e] = rest_battery(equipment.bess[0], state.bess_soc[e])
     first, charger, session_of = years.connected_first, years.connected_charger, years.connected_session
     for k in range(first[year, step - 1], first[year, step]):
-        if years.session_departure_step[year, session_of[year, k]] == step:
-            ev_soc[e, charger[year, k]] = 0.0
+        c = charger[year, k]
+        soc = ev_soc[e, c]
+        ev_soc[e, c] = 0.0 if years.session_departure_step[year, session_of[year, k]] == step else soc
     for k in range(first[year, step], first[year, step + 1]):
         c, session = charger[year, k], session_of[year, k]
-        if years.session_arrival_step[year, session] == step:
-            ev_soc[e, c] = years.session_arrival_soc[year, session]
-        else:
-            ev_soc[e, c] = rest_battery(ev[c], ev_soc[e, c])
+        arrival_soc, rested_soc = years.session_arrival_soc[year, session], rest_battery(ev[c], ev_soc[e, c])
+        ev_soc[e, c] = arrival_soc if years.session_arrival_step[year, session] == step else rested_soc
 
 
 @compiled
@@ -182,7 +182,7 @@ def dispatches_bess(equipment: Equipment) -> bool:
     return equipment.bess_present and not equipment.bess_automatic
 
 
-@compiled
+@inner_kernel
 def charging_kwh(
     equipment: Equipment, years: Years, year: int, step: int, ev_soc: FloatArray, charger_action: FloatArray
 ) -> float:

@@ -111,8 +111,8 @@ def write_reward_terms(
         limit = max(years.session_required_soc[y, session], years.session_arrival_soc[y, session])
         overdelivered = max(after - limit, 0.0) - max(before - limit, 0.0)
         value = -weighting.overdelivery_scale * site_kwh_per_soc * overdelivered
-        if years.session_departure_step[y, session] == t + 1:
-            value -= weighting.unmet_scale * site_kwh_per_soc * max(tables.target_soc[y, session] - after, 0.0)
+        unmet = weighting.unmet_scale * site_kwh_per_soc * max(tables.target_soc[y, session] - after, 0.0)
+        value -= unmet if years.session_departure_step[y, session] == t + 1 else 0.0
         per_charger[c] = value * weighting.term_scale[_EV_SATISFACTION]
         ev_satisfaction += value
         charged += site_kwh_per_soc * (after - before)

@@ -7,7 +7,7 @@ import numpy as np
 from gymnasium import spaces
 
 from iquitos_citylearn.env.action import mapping_code
-from iquitos_citylearn.env.observation import Horizons, make_horizons, observation_low
+from iquitos_citylearn.env.observation import Horizons, forecast_hours, make_horizons, observation_low
 from iquitos_citylearn.env.physics import Equipment, Years, dispatches_bess, make_equipment, make_years
 from iquitos_citylearn.env.reward import RewardWeighting, make_weighting
 from iquitos_citylearn.env.tables import Tables, make_tables
@@ -74,5 +74,5 @@ def make_spaces(setting: Setting) -> tuple[spaces.Box, spaces.Box]:
     n_chargers = setting.years.session_of.shape[2]
     n_actions = n_chargers + int(dispatches_bess(setting.equipment))
     tables = setting.tables
-    low = observation_low(tables.pv_forecast_kwh.shape[2], n_chargers, tables.n_peak_entries)
+    low = observation_low(forecast_hours(tables), n_chargers, tables.n_peak_entries)
     return spaces.Box(low, np.ones_like(low), dtype=np.float32), spaces.Box(-1.0, 1.0, (n_actions,), np.float32)

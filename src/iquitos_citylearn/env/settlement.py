@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from iquitos_citylearn.env.arrays import Equipment, Years
 from iquitos_citylearn.env.battery import charge_battery
-from iquitos_citylearn.env.kernels import kernel
+from iquitos_citylearn.env.kernels import inner_kernel, kernel
 from iquitos_citylearn.env.reward import TERMS, RewardWeighting
 from iquitos_citylearn.env.tables import Tables
 from iquitos_citylearn.site.model import FloatArray
@@ -110,7 +110,7 @@ def _rise(net_kwh: float, peak_kw: float) -> float:
     return max(net_kwh - peak_kw, 0.0)
 
 
-@kernel()
+@inner_kernel
 def _write_import_terms(
     out: FloatArray,
     years: Years,
@@ -129,7 +129,7 @@ def _write_import_terms(
     out[_GRID] = -scale[_GRID] * tables.evening[y, t] * extra
 
 
-@kernel()
+@inner_kernel
 def _cost_of_cars(
     equipment: Equipment,
     years: Years,
@@ -153,7 +153,7 @@ def _cost_of_cars(
     return with_cars - without
 
 
-@kernel()
+@inner_kernel
 def _worth_by_rule(
     equipment: Equipment,
     bess_soc: float,

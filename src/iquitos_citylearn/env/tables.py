@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from iquitos_citylearn.env.arrays import without_import_limit
+from iquitos_citylearn.env.arrays import NO_SESSION, without_import_limit
 from iquitos_citylearn.env.demand import month_starts, peak_rises_kw
 from iquitos_citylearn.env.kernels import kernel
 from iquitos_citylearn.env.physics import (
@@ -19,7 +20,7 @@ from iquitos_citylearn.env.physics import (
     reset_env,
 )
 from iquitos_citylearn.params import EnvironmentParams
-from iquitos_citylearn.site.model import Battery, FloatArray, Site
+from iquitos_citylearn.site.model import Battery, FloatArray, IntArray, Site
 
 HOURS_PER_DAY = 24
 
@@ -29,10 +30,11 @@ class Tables(NamedTuple):
 
     Attributes
     ----------
-    hour_sin, hour_cos, evening : ndarray, shape (Y, T)
-        Hour of day on the circle; 1 in the evening-peak hours.
-    pv_forecast_kwh : ndarray, shape (Y, T, H)
-        Forecast made at the start of step t for steps t, t + 1, ... [kWh].
+    site_entries : ndarray of float32, shape (Y, T, 9 + H)
+        The site's part of the observation but for `month_peak`, 0 where it depends on what was done (`bess_soc`,
+        `fleet_power_needed`).
+    evening : ndarray, shape (Y, T)
+        1 in the evening-peak hours, else 0.
     shadow_import_kwh, shadow_export_kwh : ndarray, shape (Y, T)
         Grid exchange of the same year when no car charges [kWh].
     shadow_bess_soc_change : ndarray, shape (Y, T)
@@ -43,8 +45,6 @@ class Tables(NamedTuple):
         1 in the steps that start a month, else 0.
     target_soc : ndarray, shape (Y, S)
         min(required SOC, what charging at full power from arrival reaches), whatever the grid connection carries.
-    price_scale, carbon_scale : ndarray, shape (Y,)
-        1 / highest absolute value of the year (0 where that is 0).
     price_per_mean, carbon_per_mean : ndarray, shape (Y,)
         1 / mean absolute value of the year (0 where that is 0).
     demand_per_mean_price : ndarray, shape (Y,)
@@ -59,18 +59,14 @@ class Tables(NamedTuple):
         Capacity [kWh] and one-way efficiency at full power; 0 without a battery.
     """
 
-    hour_sin: FloatArray
-    hour_cos: FloatArray
+    site_entries: NDArray[np.float32]
     evening: FloatArray
-    pv_forecast_kwh: FloatArray
     shadow_import_kwh: FloatArray
     shadow_export_kwh: FloatArray
     shadow_bess_soc_change: FloatArray
     shadow_peak_rise_kw: FloatArray
     month_start: FloatArray
     target_soc: FloatArray
-    price_scale: FloatArray
-    carbon_scale: FloatArray
     price_per_mean: FloatArray
     carbon_per_mean: FloatArray
     demand_per_mean_price: FloatArray
@@ -122,29 +118,52 @@ def make_tables(
     price_per_mean = _inverse(np.abs(years.price_usd_per_kwh).mean(axis=1))
     bess = sites[0].bess
     rating = float(sum(charger.max_charging_power_kw for charger in sites[0].chargers))
+    reference = max(float(sites[0].pv_rated_power_kwp), rating)
     return Tables(
-        hour_sin=np.sin(2 * np.pi * hour / HOURS_PER_DAY),
-        hour_cos=np.cos(2 * np.pi * hour / HOURS_PER_DAY),
+        site_entries=_site_entries(hour, years, np.stack(forecasts), reference),
         evening=np.isin(hour, params.evening_peak_hours).astype(np.float64),
-        pv_forecast_kwh=np.stack(forecasts),
         shadow_import_kwh=shadow_import,
         shadow_export_kwh=np.maximum(-shadow_net, 0.0),
         shadow_bess_soc_change=np.stack([change for _, change, _ in shadow]),
         shadow_peak_rise_kw=np.stack(list(map(peak_rises_kw, shadow_import, month_start))),
         month_start=month_start,
         target_soc=np.minimum(years.session_required_soc, np.stack([departure for _, _, departure in full])),
-        price_scale=_inverse(np.abs(years.price_usd_per_kwh).max(axis=1)),
-        carbon_scale=_inverse(years.carbon_kg_per_kwh.max(axis=1)),
         price_per_mean=price_per_mean,
         carbon_per_mean=_inverse(years.carbon_kg_per_kwh.mean(axis=1)),
         demand_per_mean_price=charge * price_per_mean,
         demand_charge_usd_per_kw=charge,
         n_peak_entries=int(charge > 0.0 or dispatches_bess(equipment)),
-        reference_power_kw=max(float(sites[0].pv_rated_power_kwp), rating),
+        reference_power_kw=reference,
         total_charger_rating_kw=rating,
         bess_capacity_kwh=float(bess.energy_capacity_kwh) if bess else 0.0,
         bess_discharge_efficiency=_one_way_efficiency(bess) if bess else 0.0,
     )
+
+
+def _site_entries(hour: IntArray, years: Years, forecast_kwh: FloatArray, reference_kw: float) -> NDArray[np.float32]:
+    """Return `Tables.site_entries`, in the order of `observation.SITE_FEATURES_BEFORE_FORECAST`, then the forecast."""
+    angle = 2 * np.pi * hour / HOURS_PER_DAY
+    price, carbon = years.price_usd_per_kwh, years.carbon_kg_per_kwh
+    changed_by_actions = np.zeros(hour.shape)
+    entries = (
+        np.sin(angle),
+        np.cos(angle),
+        price * _inverse(np.abs(price).max(axis=1, keepdims=True)),
+        _metered_before(carbon * _inverse(carbon.max(axis=1, keepdims=True))),
+        _metered_before(np.minimum(1.0, years.pv_kwh / reference_kw)),
+        _metered_before(np.clip(years.load_kwh / reference_kw, 0.0, 1.0)),
+        changed_by_actions,
+        (years.session_of != NO_SESSION).mean(axis=2),
+        changed_by_actions,
+    )
+    forecast = np.minimum(1.0, forecast_kwh / reference_kw)
+    table: NDArray[np.float32] = np.concatenate([np.stack(entries, axis=2), forecast], axis=2).astype(np.float32)
+    return table
+
+
+def _metered_before(series: FloatArray) -> FloatArray:
+    """Return what the meter said of the hour before each step; 0 at the first."""
+    return np.pad(series[:, :-1], ((0, 0), (1, 0)))
 
 
 def forecast_pv(pv_kwh: FloatArray, params: EnvironmentParams, rng: np.random.Generator) -> FloatArray:

@@ -40,7 +40,7 @@ class ChargingVecEnv(VecEnv):
         self.with_bess = dispatches_bess(setting.equipment)
         observation_space, action_space = make_spaces(setting)
         super().__init__(n_envs, observation_space, action_space)
-        n_chargers = setting.years.session_of.shape[2]
+        self._n_steps, n_chargers = setting.years.session_of.shape[1:]
         self.rng = np.random.default_rng(seed)
         self.state = make_state(n_envs, n_chargers)
         self.outputs = make_outputs(setting, n_envs)
@@ -56,12 +56,12 @@ class ChargingVecEnv(VecEnv):
     def step_async(self, actions: NDArray[np.float32]) -> None:
         """Take the actions of the next step; refuse those that are not finite or have another shape."""
         check_agent_actions(np.asarray(actions), self._actions.shape[1], self.state.time_step)
-        self._actions = np.asarray(actions, dtype=np.float64)
+        np.copyto(self._actions, actions)
 
     def step_wait(self) -> VecEnvStepReturn:
         """Step all environments; a finished year is followed by a new one, as Stable-Baselines3 expects."""
         step_batch(self._held, self._actions)
-        done = self.state.time_step >= self.setting.years.load_kwh.shape[1]
+        done = self.state.time_step >= self._n_steps
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for e in np.flatnonzero(done):
             infos[e] = {
