@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from iquitos_citylearn.startup import search_garbage_rarely
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -200,6 +202,7 @@ def _params() -> "Params":
 
 def main() -> None:
     """Run the program; what is wrong with an input is one message and exit status 1."""
+    search_garbage_rarely()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: a terminal may know no such letter

@@ -8,6 +8,8 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TypeVar
 
+from iquitos_citylearn.startup import search_garbage_rarely
+
 N_PROCESSES = 2
 """Processes at a time, unless told otherwise: each holds its own years, about 0.6 GiB."""
 
@@ -28,7 +30,7 @@ def run_in_processes(
     if n_processes <= 1:
         return [function(task) for task in tasks]
     context = multiprocessing.get_context("spawn")  # which starts in the folder that Python was started in
-    executor = ProcessPoolExecutor(n_processes, context, initializer=os.chdir, initargs=(Path.cwd(),))
+    executor = ProcessPoolExecutor(n_processes, context, initializer=_begin, initargs=(Path.cwd(),))
     try:
         futures = [executor.submit(function, task) for task in tasks]
         return [future.result() for future in futures]
@@ -38,3 +40,8 @@ def run_in_processes(
         ) from error
     finally:
         executor.shutdown(cancel_futures=True)
+
+
+def _begin(folder: Path) -> None:
+    search_garbage_rarely()
+    os.chdir(folder)

@@ -13,6 +13,7 @@ from typing import Any
 
 from iquitos_citylearn.agents.jobs import INTERRUPTED, SeedJob
 from iquitos_citylearn.agents.status import update_status
+from iquitos_citylearn.startup import search_garbage_rarely
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ def run_worker(job: SeedJob, beats: Any) -> None:
     beats : ctypes.c_ulonglong
         Shared with the parent process; counts signs of life.
     """
+    search_garbage_rarely()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=LOG_FORMAT, datefmt=LOG_TIME_FORMAT)
     faulthandler.register(DUMP_SIGNAL, all_threads=True)
     received: list[int] = []
