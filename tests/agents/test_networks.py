@@ -45,6 +45,17 @@ def predict(model, seen):
     return model.predict(seen, deterministic=True)[0]
 
 
+def test_without_cars_the_network_is_not_asked(model, monkeypatch):
+    asked = []
+    monkeypatch.setattr(model.policy, "_predict", lambda seen, **_: asked.append(len(seen)) or torch.ones(len(seen), 3))
+    empty = observations(model, 4, occupied=0.0)
+    assert (predict(model, empty) == np.zeros((4, N_CHARGERS), np.float32)).all()
+    assert predict(model, empty[0]).shape == (N_CHARGERS,)
+    assert not asked
+    assert (predict(model, np.concatenate([empty, observations(model, 1, occupied=1.1)])) == 1.0).all()
+    assert asked == [5]
+
+
 def test_cars_that_change_places_change_actions(model):
     seen = observations(model, 50)
     for order in ([1, 0, 2], [2, 0, 1], [2, 1, 0]):

@@ -8,7 +8,9 @@ every step give as many samples as there are cars. Rows of empty chargers are sk
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from iquitos_citylearn.env.action import DEAD_ZONE, NEED_LEFT, NEED_REACHED
@@ -111,6 +113,10 @@ class ChargerRows(nn.Module):
         """Return 1 where a car is connected, else 0; 1 for the battery; shape (batch, n_actions)."""
         connected = observation[:, self.n_site_features :: N_CHARGER_FEATURES]
         return nn.functional.pad(connected, (0, 1), value=1.0) if self.with_bess else connected
+
+    def acts(self, observation: NDArray[np.float32]) -> bool:
+        """Return whether an action has an effect: on a car, or on the battery; shape (..., n_observations)."""
+        return self.with_bess or bool(observation[..., self.n_site_features :: N_CHARGER_FEATURES].any())
 
     def with_action(self, rows: Rows, action: torch.Tensor, mapping: str) -> torch.Tensor:
         """Return the rows' inputs with N_ACTION_FEATURES more: each one's action and what it leaves [h at full power].

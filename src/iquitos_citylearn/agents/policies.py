@@ -4,8 +4,10 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from gymnasium import spaces
+from numpy.typing import NDArray
 from stable_baselines3.common.distributions import (
     DiagGaussianDistribution,
     Distribution,
@@ -52,16 +54,31 @@ class _ActorAndValue(nn.Module):
         return values
 
 
-class _WithoutModes:
-    """No layer here acts differently in training: the mode is noted, not handed to every layer at every prediction."""
+class _PerCharger:
+    """What the policies do otherwise than Stable-Baselines3's, and faster."""
 
     training: bool
+    rows: ChargerRows
 
     def set_training_mode(self, mode: bool) -> None:  # noqa: FBT001 - Stable-Baselines3's signature
+        """Note the mode; no layer here acts differently in training, so none is told at every prediction."""
         self.training = mode
 
+    def predict(
+        self,
+        observation: NDArray[np.float32] | dict[str, NDArray[np.float32]],
+        state: tuple[NDArray[np.float32], ...] | None = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = False,  # noqa: FBT001, FBT002 - Stable-Baselines3's signature
+    ) -> tuple[NDArray[np.float32], tuple[NDArray[np.float32], ...] | None]:
+        """Return actions; zeros, without asking the network, while no car is anywhere and no battery is dispatched."""
+        if isinstance(observation, np.ndarray) and not self.rows.acts(observation):
+            return np.zeros((*observation.shape[:-1], self.rows.n_chargers), dtype=np.float32), state
+        actions, state = super().predict(observation, state, episode_start, deterministic)  # type: ignore[misc]
+        return actions, state
 
-class PerChargerPolicy(_WithoutModes, ActorCriticPolicy):
+
+class PerChargerPolicy(_PerCharger, ActorCriticPolicy):
     """Actor and critic shared over chargers, for PPO and A2C with `per_charger.PerChargerRolloutBuffer`.
 
     Values and log probabilities are given per charger, so that Stable-Baselines3's losses, which work entry by entry,
@@ -223,7 +240,7 @@ def _frozen(module: nn.Module) -> Iterator[None]:
         module.requires_grad_(True)  # noqa: FBT003 - as above
 
 
-class PerChargerSACPolicy(_WithoutModes, SACPolicy):
+class PerChargerSACPolicy(_PerCharger, SACPolicy):
     """Actor and critics shared over chargers, for SAC.
 
     Parameters
