@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from iquitos_citylearn.startup import search_garbage_rarely
+from iquitos_citylearn.process_memory import search_garbage_rarely
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import multiprocessing
 import os
 import signal
 import time
@@ -12,6 +11,7 @@ from multiprocessing.sharedctypes import RawValue
 
 from iquitos_citylearn.agents.jobs import INTERRUPTED, STALLED, SeedJob
 from iquitos_citylearn.agents.worker import DUMP_SIGNAL, STOP_SIGNALS, run_worker, signals_held_back
+from iquitos_citylearn.processes import fresh_processes
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +47,8 @@ class Worker:
 
     def __init__(self, job: SeedJob) -> None:
         self.job = job
-        context = multiprocessing.get_context("spawn")
         self._beats = RawValue("Q", 0)
+        context = fresh_processes("iquitos_citylearn.agents.training")
         self.process = context.Process(target=run_worker, args=(job, self._beats))
         with signals_held_back():
             self.process.start()

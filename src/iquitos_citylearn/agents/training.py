@@ -29,6 +29,7 @@ from iquitos_citylearn.agents.progress import ProgressCallback
 from iquitos_citylearn.agents.tensorboard_log import log_to_tensorboard
 from iquitos_citylearn.env.setting import Setting, make_setting
 from iquitos_citylearn.env.vec_env import ChargingVecEnv
+from iquitos_citylearn.process_memory import return_free_memory
 from iquitos_citylearn.site.storage import read_draw
 
 logger = logging.getLogger(__name__)
@@ -99,7 +100,10 @@ def training_setting(job: SeedJob) -> Setting:
     """Return the training years of an agent, prepared for environments."""
     sites = [read_draw(folder) for folder in sorted(job.training_folder.iterdir())]
     keys = range(1, len(sites) + 1)
-    return make_setting(sites, job.params.environment, job.params.reward, job.agent_params.action_mapping, keys)
+    setting = make_setting(sites, job.params.environment, job.params.reward, job.agent_params.action_mapping, keys)
+    del sites
+    return_free_memory()  # of the tables' making: as much as the tables themselves, for as long as the training lasts
+    return setting
 
 
 def training_record(model: BaseAlgorithm) -> dict[str, Any]:

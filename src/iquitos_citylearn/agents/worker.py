@@ -13,7 +13,7 @@ from typing import Any
 
 from iquitos_citylearn.agents.jobs import INTERRUPTED, SeedJob
 from iquitos_citylearn.agents.status import update_status
-from iquitos_citylearn.startup import search_garbage_rarely
+from iquitos_citylearn.process_memory import search_garbage_rarely
 
 logger = logging.getLogger(__name__)
 
