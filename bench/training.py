@@ -3,8 +3,9 @@
 A slice of each training is run in turn, every algorithm's updates begun, and extrapolated to the budget of
 `params.yaml`. The environment over CityLearn is the product's own (`ChargingEnv` with the same observation, reward and
 mapping) over the plain `CityLearnEnv`. `Stable-Baselines3` in a name: profile `plain` (MlpPolicy, 256 x 256, actions as
-they are) and one SAC update per step, the same over both simulators; `as shipped`: what `params.yaml` says. Over
-CityLearn, rollouts of PPO and A2C are cut to ROLLOUT steps, which leaves the work per step as it is.
+they are), one SAC update per step, one environment (A2C: 4), the same over both simulators; `as shipped`: what
+`params.yaml` says. Over CityLearn, rollouts of PPO and A2C are cut to ROLLOUT steps, and there are CITYLEARN_ENVS
+environments at most; its work per step is the same, however many there are.
 """
 
 import statistics
@@ -28,9 +29,17 @@ from iquitos_citylearn.env.setting import Setting, make_setting
 from iquitos_citylearn.env.vec_env import ChargingVecEnv
 from iquitos_citylearn.params import AgentParams, Params, load_params
 
-ROLLOUT = 128
+CITYLEARN_ENVS = 5
+ROLLOUT = 160
 """Steps of all environments together between two updates of PPO and A2C over CityLearn, and a slice there."""
 TWIN_SLICE = {"sac": 256, "ppo": 2048, "a2c": 2048}
+DEFAULT_ENVS = {"sac": 1, "ppo": 1, "a2c": 4}
+DEFAULT_KWARGS = {
+    "sac": {"train_freq": 1, "gradient_steps": 1},
+    "ppo": {"n_steps": 1024, "n_epochs": 10},
+    "a2c": {"n_steps": 256},
+}
+"""How the same rollouts of 1,024 steps are made without many environments."""
 WARM_UP = 64
 """Steps before SAC's first update."""
 
@@ -112,19 +121,24 @@ def over_citylearn(setting: Setting, params: AgentParams) -> VecEnv:
     """Return the same environments over the plain `CityLearnEnv`."""
     per_charger = takes_reward_per_charger(params)
     face = ChargerRewardEnv if per_charger else ChargingEnv
+    n_envs = min(params.n_envs, CITYLEARN_ENVS)
     env = DummyVecEnv(
-        [lambda: face(CityLearnSimulator(SCHEMA, headline_site(), silent=False), setting) for _ in range(params.n_envs)]
+        [lambda: face(CityLearnSimulator(SCHEMA, headline_site(), silent=False), setting) for _ in range(n_envs)]
     )
     if per_charger:
-        env.buf_rews = np.zeros((params.n_envs, *(env.action_space.shape or ())), dtype=np.float32)
+        env.buf_rews = np.zeros((n_envs, *(env.action_space.shape or ())), dtype=np.float32)
     return env
 
 
 def with_defaults(params: Params) -> Params:
     """Return params with Stable-Baselines3's networks, actions as they are and one SAC update per step."""
-    kwargs = params.train.sac.kwargs | {"train_freq": 1, "gradient_steps": 1}
-    sac = params.train.sac.model_copy(update={"kwargs": kwargs})
-    return params.model_copy(update={"train": params.train.model_copy(update={"profile": "plain", "sac": sac})})
+    changed = {"profile": "plain"} | {
+        agent: params.agent(agent).model_copy(
+            update={"n_envs": n_envs, "kwargs": params.agent(agent).kwargs | DEFAULT_KWARGS[agent]}
+        )
+        for agent, n_envs in DEFAULT_ENVS.items()
+    }
+    return params.model_copy(update={"train": params.train.model_copy(update=changed)})
 
 
 def training(agent: str) -> dict[str, Any]:

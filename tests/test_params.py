@@ -54,13 +54,9 @@ STATED = {
     "train.sac.kwargs.batch_size": 256,
     "train.sac.kwargs.learning_rate": 5e-5,
     "train.ppo.total_timesteps": 100000,
-    "train.ppo.n_envs": 1,
-    "train.ppo.kwargs.n_steps": 1024,
     "train.ppo.kwargs.batch_size": 128,
     "train.ppo.kwargs.learning_rate": 3e-4,
     "train.a2c.total_timesteps": 100000,
-    "train.a2c.n_envs": 4,
-    "train.a2c.kwargs.n_steps": 256,
     "train.a2c.kwargs.learning_rate": 3e-4,
 }
 """What the site and the task state: a default in `params.yaml`, to the digit."""
@@ -92,6 +88,12 @@ def problems(content):
 @pytest.mark.parametrize("path", STATED)
 def test_a_stated_figure_is_the_default(params, path):
     assert value_at(params, path) == STATED[path]
+
+
+@pytest.mark.parametrize("agent", ["ppo", "a2c"])
+def test_a_rollout_is_1024_steps(params, agent):
+    chosen = params.agent(agent)
+    assert chosen.n_envs * chosen.kwargs["n_steps"] == 1024
 
 
 def test_there_are_three_seeds_and_no_agent_trains_on_the_headline_year(params):
