@@ -30,6 +30,7 @@ from iquitos_citylearn.env.vec_env import ChargingVecEnv
 from iquitos_citylearn.params import AgentParams, Params, load_params
 
 CITYLEARN_ENVS = 5
+"""Environments over CityLearn, at most: each holds its own copy of the year."""
 ROLLOUT = 160
 """Steps of all environments together between two updates of PPO and A2C over CityLearn, and a slice there."""
 TWIN_SLICE = {"sac": 256, "ppo": 2048, "a2c": 2048}
@@ -131,7 +132,7 @@ def over_citylearn(setting: Setting, params: AgentParams) -> VecEnv:
 
 
 def with_defaults(params: Params) -> Params:
-    """Return params with Stable-Baselines3's networks, actions as they are and one SAC update per step."""
+    """Return params with Stable-Baselines3's networks and raw actions, one SAC update per step, few environments."""
     changed = {"profile": "plain"} | {
         agent: params.agent(agent).model_copy(
             update={"n_envs": n_envs, "kwargs": params.agent(agent).kwargs | DEFAULT_KWARGS[agent]}

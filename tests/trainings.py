@@ -1,6 +1,5 @@
 """Trainings of a few seconds, for tests."""
 
-import multiprocessing
 import os
 import sys
 from multiprocessing.process import BaseProcess
@@ -10,6 +9,7 @@ from pathlib import Path
 from iquitos_citylearn.agents.jobs import SeedJob
 from iquitos_citylearn.agents.worker import run_worker
 from iquitos_citylearn.params import Params
+from iquitos_citylearn.processes import fresh_processes
 
 TINY = {
     "sac": {
@@ -59,8 +59,7 @@ def run_logged(job: SeedJob, log: Path) -> None:
 
 def training_process(job: SeedJob, log: Path) -> BaseProcess:
     """Start a training process; all that it imports is loaded once for all of them."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["iquitos_citylearn.agents.training", "tests.trainings"])
+    context = fresh_processes("iquitos_citylearn.agents.training")
     process = context.Process(target=run_logged, args=(job, log))
     process.start()
     return process
