@@ -22,8 +22,8 @@ site:
     fleets: {moto: {n_chargers: 2}, mototaxi: {n_chargers: 2}}
 train:
   sac: {total_timesteps: 60, seeds: [0], kwargs: {learning_starts: 20, batch_size: 16}}
-  ppo: {total_timesteps: 64, seeds: [0], kwargs: {n_steps: 4, batch_size: 16}}
-  a2c: {total_timesteps: 96, seeds: [0], kwargs: {n_steps: 3}}
+  ppo: {total_timesteps: 64, seeds: [0], n_envs: 1, kwargs: {n_steps: 32, batch_size: 16}}
+  a2c: {total_timesteps: 96, seeds: [0], n_envs: 4, kwargs: {n_steps: 24}}
 """
 
 

@@ -26,7 +26,7 @@ MODULES = sorted(path.relative_to(ROOT) for path in (ROOT / SOURCES).rglob("*.py
 
 # Imports point from right to left: a module imports its own layer and those left of it.
 LAYERS = ("site", "env", "agents", "evaluation", "stages")
-FIRST = {"params", "artifacts", "processes", "process_memory"}
+FIRST = {"params", "artifacts", "processes", "process_memory", "standard_streams"}
 LAST = {"cli", "repro", "overlay", "study"}
 
 MAY_IMPORT = {

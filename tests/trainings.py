@@ -14,6 +14,7 @@ from iquitos_citylearn.processes import fresh_processes
 TINY = {
     "sac": {
         "total_timesteps": 400,
+        "n_envs": 1,
         "kwargs": {
             "learning_rate": 3e-4,
             "learning_starts": 60,

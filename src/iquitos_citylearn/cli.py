@@ -4,15 +4,15 @@ import contextlib
 import io
 import logging
 import math
-import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from iquitos_citylearn.process_memory import search_garbage_rarely
+from iquitos_citylearn.standard_streams import flush_standard_streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -212,13 +212,4 @@ def main() -> None:
         typer.echo(f"error: {error}", err=True)
         sys.exit(getattr(error, "exit_status", 1))
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            _flush(stream)
-
-
-def _flush(stream: TextIO) -> None:
-    """Write what a stream still holds; if nobody reads it, Python would fail with it at its end (exit status 120)."""
-    try:
-        stream.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        flush_standard_streams()

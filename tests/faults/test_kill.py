@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults")]
 
 POLL_S = 0.005
 LONGER = {
-    "sac": {"total_timesteps": 900},
+    "sac": {"total_timesteps": 900, "n_envs": 3},
     "ppo": {"total_timesteps": 4800, "checkpoint_every": 200},
     "a2c": {"total_timesteps": 4800, "checkpoint_every": 200},
 }

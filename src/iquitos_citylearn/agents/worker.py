@@ -14,6 +14,7 @@ from typing import Any
 from iquitos_citylearn.agents.jobs import INTERRUPTED, SeedJob
 from iquitos_citylearn.agents.status import update_status
 from iquitos_citylearn.process_memory import search_garbage_rarely
+from iquitos_citylearn.standard_streams import flush_standard_streams
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,8 @@ def run_worker(job: SeedJob, beats: Any) -> None:
         logger.error("%s seed %d: %s", job.agent, job.seed, error)  # noqa: TRY400 - the message says it all
         update_status(job.status_file, state="stopped" if received else "failed", error=str(error))
         sys.exit(INTERRUPTED + received[0] if received else 1)
+    finally:
+        flush_standard_streams()
 
 
 @contextlib.contextmanager
