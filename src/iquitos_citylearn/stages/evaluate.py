@@ -46,7 +46,9 @@ def _untrained(agent: str, params: Params, years: Years) -> dict[str, Any]:
     agent_params = params.agent(agent)
     seed = agent_params.seeds[0]
     make_deterministic(seed)
-    model = make_model(agent, agent_params, params.environment, ChargingVecEnv(years.setting, 1, seed), seed)
+    model = make_model(
+        agent, agent_params, params.environment, ChargingVecEnv(years.setting, agent_params.n_envs, seed), seed
+    )
     return _mean_over_years([Candidate(seed, model, {})], years)
 
 
