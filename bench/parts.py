@@ -13,6 +13,7 @@ PARTS = {
     "horizon": ("bench.simulator", "horizon", COST),
     "start_up": ("bench.start_up", "start_up", "s of processor time"),
     "training_sac": ("bench.training", "training_sac", RATE),
+    "training_sac_two_threads": ("bench.training", "training_sac_two_threads", "steps/s by the clock"),
     "training_ppo": ("bench.training", "training_ppo", RATE),
     "training_a2c": ("bench.training", "training_a2c", RATE),
     "lp": ("bench.once", "linear_program", "s of processor time"),

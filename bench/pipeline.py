@@ -16,7 +16,8 @@ import psutil
 from bench.harness import summary
 from iquitos_citylearn.study.case import prepare_case
 
-POLL_S = 0.5
+POLL_S = 2.0
+"""Between two looks at the memory: each takes the kernel a walk over all pages."""
 STARTS = re.compile(r"Running stage '([^']+)'")
 
 

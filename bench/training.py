@@ -10,11 +10,13 @@ environments at most; its work per step is the same, however many there are.
 
 import statistics
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
@@ -56,44 +58,48 @@ class ChargerRewardEnv(ChargingEnv):
 
 
 class Timed(VecEnvWrapper):
-    """Environments that add up their own processor time [s]."""
+    """Environments that add up their own time by a clock [s]."""
 
-    seconds = 0.0
+    def __init__(self, venv: VecEnv, clock: Callable[[], float]) -> None:
+        super().__init__(venv)
+        self.clock, self.seconds = clock, 0.0
 
     def reset(self) -> VecEnvObs:
         return self.venv.reset()
 
     def step_async(self, actions: NDArray[np.float32]) -> None:
-        start = time.process_time()
+        start = self.clock()
         self.venv.step_async(actions)
-        self.seconds += time.process_time() - start
+        self.seconds += self.clock() - start
 
     def step_wait(self) -> VecEnvStepReturn:
-        start = time.process_time()
+        start = self.clock()
         result = self.venv.step_wait()
-        self.seconds += time.process_time() - start
+        self.seconds += self.clock() - start
         return result
 
 
 class Training:
-    """A training that goes on by a slice at each call and returns its steps per second of processor time."""
+    """A training that goes on by a slice at each call and returns its steps per second by a clock."""
 
-    def __init__(self, agent: str, params: Params, *, twin: bool) -> None:
+    def __init__(
+        self, agent: str, params: Params, *, twin: bool, clock: Callable[[], float] = time.process_time
+    ) -> None:
         make_deterministic(0)
         agent_params = params.agent(agent)
         mapping = agent_params.action_mapping
         setting = make_setting([headline_site()], params.environment, params.reward, mapping, [0])
         self.budget = agent_params.total_timesteps
         self.n_steps = TWIN_SLICE[agent] if twin else ROLLOUT
-        self.env = Timed(over_twin(setting, agent_params) if twin else over_citylearn(setting, agent_params))
+        self.env = Timed((over_twin if twin else over_citylearn)(setting, agent_params), clock)
         prepared = agent_params.model_copy(update={"kwargs": agent_params.kwargs | _slice_kwargs(agent, self)})
         self.model = make_model(agent, prepared, params.environment, self.env, 0)
         self.slices: list[tuple[float, float]] = []
 
     def __call__(self) -> float:
-        before, self.env.seconds, start = self.model.num_timesteps, 0.0, time.process_time()
+        before, self.env.seconds, start = self.model.num_timesteps, 0.0, self.env.clock()
         self.model.learn(self.n_steps, reset_num_timesteps=False)
-        whole, n_steps = time.process_time() - start, self.model.num_timesteps - before
+        whole, n_steps = self.env.clock() - start, self.model.num_timesteps - before
         self.slices.append((self.env.seconds / n_steps, whole / n_steps))
         return n_steps / whole
 
@@ -152,6 +158,22 @@ def training(agent: str) -> dict[str, Any]:
         "CityLearn, as shipped": Training(agent, shipped, twin=False),
         "CityLearn, Stable-Baselines3": Training(agent, defaults, twin=False),
     }
+    return compared(contenders)
+
+
+def training_sac_two_threads() -> dict[str, Any]:
+    """Compare SAC with Stable-Baselines3's settings by the clock, with two threads: torch's default on two cores."""
+    defaults = with_defaults(load_params(Path("params.yaml")))
+    contenders = {
+        f"{name}, Stable-Baselines3": Training("sac", defaults, twin=name == "twin", clock=time.perf_counter)
+        for name in ("twin", "CityLearn")
+    }
+    torch.set_num_threads(2)
+    return compared(contenders)
+
+
+def compared(contenders: dict[str, Training]) -> dict[str, Any]:
+    """Measure trainings in turn."""
     figures = measure(contenders, rounds=2)
     return {name: row | {"note": contenders[name].note()} for name, row in figures.items()}
 
