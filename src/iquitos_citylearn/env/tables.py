@@ -201,27 +201,28 @@ def _constant_year(
     equipment: Equipment, years: Years, y: int, charger_action: float
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     state = make_state(1, years.session_of.shape[2])
-    return _run_constant(equipment, years, state, y, charger_action)
+    return _run_constant(equipment, years, state, 0, y, charger_action)
 
 
 @kernel(_nrt=True)
 def _run_constant(
-    equipment: Equipment, years: Years, state: State, y: int, charger_action: float
+    equipment: Equipment, years: Years, state: State, e: int, y: int, charger_action: float
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
+    # e is handed over, since Numba compiles all that is called here once more for a 0 that is written out.
     n_steps, n_chargers = years.session_of.shape[1], years.session_of.shape[2]
     net = np.zeros(n_steps)
     bess_soc_change = np.zeros(n_steps)
     departure_soc = np.zeros(years.session_arrival_soc.shape[1])
     action = np.full(n_chargers, charger_action)
-    reset_env(equipment, years, state, 0, y)
+    reset_env(equipment, years, state, e, y)
     for t in range(n_steps):
-        bess_soc_before = state.bess_soc[0]
-        apply_actions_env(equipment, years, state, 0, action, 0.0)
-        net[t] = state.net_kwh[0]
+        bess_soc_before = state.bess_soc[e]
+        apply_actions_env(equipment, years, state, e, action, 0.0)
+        net[t] = state.net_kwh[e]
         for k in range(years.connected_first[y, t], years.connected_first[y, t + 1]):
-            departure_soc[years.connected_session[y, k]] = state.ev_soc[0, years.connected_charger[y, k]]
-        bess_soc_change[t] = state.bess_soc[0] - bess_soc_before
-        advance_env(equipment, years, state, 0)
+            departure_soc[years.connected_session[y, k]] = state.ev_soc[e, years.connected_charger[y, k]]
+        bess_soc_change[t] = state.bess_soc[e] - bess_soc_before
+        advance_env(equipment, years, state, e)
     return net, bess_soc_change, departure_soc
 
 
