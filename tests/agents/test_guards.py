@@ -20,6 +20,16 @@ def test_data_that_are_not_finite_stop_the_training_at_their_step(params, agent,
     assert beats
 
 
+@pytest.mark.parametrize("agent", ["ppo", "a2c"])
+def test_a_rollout_without_a_car_is_gone_through(params, agent):
+    model, agent_params = small_model(params, agent)
+    years = model.env.setting.years
+    years.connected_first[:] = 0
+    years.session_of[:] = -1
+    model.learn(agent_params.total_timesteps, callback=GuardCallback(lambda: None))
+    assert np.isnan(model.logger.name_to_value["train/explained_variance"])
+
+
 def test_an_action_that_is_not_finite_stops_the_training(params):
     model, _ = small_model(params, "sac")
     guard = GuardCallback(lambda: None)
