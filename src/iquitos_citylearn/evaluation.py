@@ -62,12 +62,15 @@ class Evaluation:
         Figures of every seed in every year, the seeds in their order and the years in theirs.
     chosen : int
         Index of the candidate with the median reward.
+    training : dict
+        Its record (`Candidate.training`).
     headline, sampled : Rollout
         Its years that CityLearn replays.
     """
 
     runs: list[dict[str, Any]]
     chosen: int
+    training: dict[str, Any]
     headline: Rollout
     sampled: Rollout
 
@@ -91,7 +94,7 @@ def run_candidates(
         kept.append((rollouts[HEADLINE], rollouts[SAMPLED]))
         logger.info("%s seed %s: %s", name, candidate.seed, _in_short(figures[HEADLINE]))
     chosen = median_index(rewards)
-    return Evaluation(runs, chosen, *kept[chosen])
+    return Evaluation(runs, chosen, candidates[chosen].training, *kept[chosen])
 
 
 def runs_of(
@@ -117,14 +120,29 @@ def evaluate(
     schema: Path | None,
     extra: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
-    """Run every candidate, certify the median one in CityLearn, and write result, time series and trace.
+    """Run every candidate (`run_candidates`, one per seed), certify the median one and write (`certify_and_write`)."""
+    evaluation = run_candidates(name, candidates, years, references)
+    certify_and_write(name, evaluation, years, references, metrics_folder, schema=schema, extra=extra)
+
+
+def certify_and_write(
+    name: str,
+    evaluation: Evaluation,
+    years: Years,
+    references: Mapping[int, Reference],
+    metrics_folder: Path,
+    *,
+    schema: Path | None,
+    extra: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Certify the median candidate in CityLearn, and write result, time series and trace.
 
     Parameters
     ----------
     name : str
         Name of the policy in upper case, as in `result_SAC.json`.
-    candidates : sequence of Candidate
-        One per seed.
+    evaluation : Evaluation
+        From `run_candidates`.
     years : Years
         The evaluation years, the headline year first, with the policy's action mapping.
     references : mapping of int to Reference
@@ -143,15 +161,11 @@ def evaluate(
         If CityLearn deviates from the twin, or can't replay it; the result is written and says so.
     OutputError
         If something can't be written as it should be; the rest is, and the result says what it is worth.
-    FloatingPointError
-        If anything in a year is not finite.
     """
-    evaluation = run_candidates(name, candidates, years, references)
     certification, problem = _certified(evaluation, years, schema)
     result: dict[str, Any] = {"status": "not certified" if problem else COMPLETE, "agent": name}
     result |= evaluation.runs[evaluation.chosen * len(years.seeds) + HEADLINE]
-    training = candidates[evaluation.chosen].training
-    result |= ({"training": training} if training else {}) | dict(extra)
+    result |= ({"training": evaluation.training} if evaluation.training else {}) | dict(extra)
     result |= {
         "mean": mean_figures(evaluation.runs),
         "reference": asdict(references[years.seeds[HEADLINE]])

@@ -2,9 +2,10 @@
 
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -19,14 +20,15 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-def fresh_processes(module: str) -> ForkServerContext:
-    """Return a way to start processes that have imported a module, and done nothing else.
+def fresh_processes(*modules: str) -> ForkServerContext:
+    """Return a way to start processes that have imported modules, and done nothing else.
 
-    One process imports it, and those that are started are its forks: the import takes its time once, and what it
-    leaves in memory is shared. The first module named in this process is the one; others are imported as they are met.
+    One process imports them, and those that are started are its forks: the import takes its time once, and what it
+    leaves in memory is shared. The first modules named in this process are the ones; others are imported as they are
+    met.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([module])
+    context.set_forkserver_preload(list(modules))
     return context
 
 
@@ -42,16 +44,33 @@ def run_in_processes(
     """
     if n_processes <= 1:
         return [function(task) for task in tasks]
+    with _executor(function, n_processes) as executor:
+        futures = [executor.submit(function, task) for task in tasks]
+        return [future.result() for future in futures]
+
+
+@contextmanager
+def beside(function: Callable[[Task], Result], task: Task) -> Iterator[Future[Result]]:
+    """Run a function on a task in a fresh process while this one goes on; leaving waits for its end.
+
+    Raises
+    ------
+    RuntimeError
+        When the process died and its result is asked for.
+    """
+    with _executor(function, 1) as executor:
+        yield executor.submit(function, task)
+
+
+@contextmanager
+def _executor(function: Callable[..., Any], n_processes: int) -> Iterator[ProcessPoolExecutor]:
     context = fresh_processes(_module_of(function))
     # They start in the folder that Python was started in.
     executor = ProcessPoolExecutor(n_processes, context, initializer=_begin, initargs=(Path.cwd(),))
     try:
-        futures = [executor.submit(function, task) for task in tasks]
-        return [future.result() for future in futures]
+        yield executor
     except BrokenProcessPool as error:
-        raise RuntimeError(
-            f"one of {n_processes} processes died (killed, or out of memory); nothing was kept"
-        ) from error
+        raise RuntimeError("a process at work died (killed, or out of memory); nothing was kept") from error
     finally:
         executor.shutdown(cancel_futures=True)
 

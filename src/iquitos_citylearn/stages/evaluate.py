@@ -1,5 +1,6 @@
 """Stage evaluate@<agent>: every trained seed over the evaluation years, beside what is owed to others than learning."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,10 @@ from iquitos_citylearn.agents.algorithms import make_model, read_model
 from iquitos_citylearn.agents.training import make_deterministic
 from iquitos_citylearn.artifacts import read_json
 from iquitos_citylearn.env.vec_env import ChargingVecEnv
-from iquitos_citylearn.evaluation import Candidate, evaluate, runs_of
+from iquitos_citylearn.evaluation import Candidate, certify_and_write, run_candidates, runs_of
 from iquitos_citylearn.evaluation_years import SCHEMA, Years, read_evaluation_years, read_training_years
 from iquitos_citylearn.params import Params
+from iquitos_citylearn.processes import beside
 from iquitos_citylearn.references import read_best_constants, read_references
 from iquitos_citylearn.rollout import roll_out_years
 from iquitos_citylearn.stages.folders import DATA, METRICS, MODELS, REFERENCES
@@ -17,23 +19,29 @@ from iquitos_citylearn.year_figures import mean_figures
 
 
 def evaluate_agent(agent: str, params: Params) -> None:
-    """Write result, time series and trace of an agent."""
-    agent_params = params.agent(agent)
+    """Write result, time series and trace of an agent; its training years are run in another process meanwhile."""
+    with beside(partial(_on_training_years, params=params), agent) as training_years:
+        action_mapping = params.agent(agent).action_mapping
+        years = read_evaluation_years(params, DATA, action_mapping)
+        constants = read_best_constants(REFERENCES, action_mapping)
+        references = read_references(REFERENCES, years.seeds)
+        untrained = _untrained(agent, params, years)
+        evaluation = run_candidates(agent.upper(), _candidates(agent, params), years, references)
+        extra = {
+            "untrained": untrained,
+            "best_constant": constants["co2"],
+            "best_constant_cost": constants["cost"],
+            "training_years": training_years.result(),
+        }
+    certify_and_write(agent.upper(), evaluation, years, references, METRICS, schema=DATA / SCHEMA, extra=extra)
+
+
+def _candidates(agent: str, params: Params) -> list[Candidate]:
     record = read_json(MODELS / agent / "training.json")
-    candidates = [
+    return [
         Candidate(seed, read_model(agent, model_file(agent, seed)), record[f"seed_{seed}"])
-        for seed in agent_params.seeds
+        for seed in params.agent(agent).seeds
     ]
-    years = read_evaluation_years(params, DATA, agent_params.action_mapping)
-    constants = read_best_constants(REFERENCES, agent_params.action_mapping)
-    extra = {
-        "untrained": _untrained(agent, params, years),
-        "best_constant": constants["co2"],
-        "best_constant_cost": constants["cost"],
-        "training_years": _on_training_years(candidates, params, agent_params.action_mapping),
-    }
-    references = read_references(REFERENCES, years.seeds)
-    evaluate(agent.upper(), candidates, years, references, METRICS, schema=DATA / SCHEMA, extra=extra)
 
 
 def model_file(agent: str, seed: int) -> Path:
@@ -52,9 +60,11 @@ def _untrained(agent: str, params: Params, years: Years) -> dict[str, Any]:
     return _mean_over_years([Candidate(seed, model, {})], years)
 
 
-def _on_training_years(candidates: list[Candidate], params: Params, action_mapping: str) -> dict[str, Any]:
+def _on_training_years(agent: str, params: Params) -> dict[str, Any]:
     """Return the agent's mean figures over the years that it was trained on."""
-    return _mean_over_years(candidates, read_training_years(params, DATA, action_mapping))
+    agent_params = params.agent(agent)
+    make_deterministic(agent_params.seeds[0])
+    return _mean_over_years(_candidates(agent, params), read_training_years(params, DATA, agent_params.action_mapping))
 
 
 def _mean_over_years(candidates: list[Candidate], years: Years) -> dict[str, Any]:
