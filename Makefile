@@ -40,7 +40,7 @@ study: $(READY) ## Run what goes beyond the default run, all or PART="raw weak_g
 	$(PY) -m iquitos_citylearn.study $(PART)
 
 test: $(READY) ## Run the tests
-	$(PY) -m pytest -n 2 --dist loadgroup
+	$(PY) -m pytest -n 3 --dist loadgroup
 
 lint: $(READY) ## Check style, types and the Dockerfile
 	$(PY) -m ruff check .

@@ -1,8 +1,10 @@
+import json
 import shutil
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from filelock import FileLock
 
 from iquitos_citylearn.params import Params, load_params
 from iquitos_citylearn.site.dataset import write_dataset
@@ -13,6 +15,11 @@ from tests.pipelines import TINY, copy_project, repro, set_params
 from tests.small import small_site, with_demand_charge, years_of
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_collection_modifyitems(items):
+    """Start with the slow ones, so that none is left at the end for one process alone."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 class Stored(NamedTuple):
@@ -72,13 +79,21 @@ def training_folder(tmp_path_factory, stored) -> Path:
 
 
 @pytest.fixture(scope="session")
-def first_run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("project")
-    copy_project(folder)
-    set_params(folder, TINY)
-    status, ran, output = repro(folder)
-    assert status == 0, output
-    return folder, ran
+def first_run(tmp_path_factory, worker_id):
+    """The one tiny run, and its stages in their order; the first process that needs it makes it for all of them."""
+    shared = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        shared = shared.parent
+    folder, done = shared / "first_run", shared / "first_run.json"
+    with FileLock(shared / "first_run.lock"):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            copy_project(folder)
+            set_params(folder, TINY)
+            status, ran, output = repro(folder)
+            assert status == 0, output
+            done.write_text(json.dumps(ran))
+    return folder, json.loads(done.read_text())
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from iquitos_citylearn.site.dataset_reader import read_dataset
 from iquitos_citylearn.site.model import Battery, flat_efficiency
 from tests.sites import random_site
 
+pytestmark = pytest.mark.xdist_group("twin")
+
 BESS = ("automatic", "agent", "none")
 DAY = 24
 

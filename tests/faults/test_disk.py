@@ -16,7 +16,7 @@ import pytest
 from tests.faults.project import LIMIT_S, PROGRAM, ROOT, TRAIN, prepare_evaluation
 from tests.test_comparison import write_results
 
-pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("disk")]
 
 NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
 NO_RIGHTS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()

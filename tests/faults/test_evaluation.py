@@ -10,7 +10,7 @@ import pytest
 from iquitos_citylearn.agents.jobs import STALLED
 from tests.faults.project import LIMIT_S, POLL_S, PROGRAM, prepare_evaluation
 
-pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("kills")]
 
 EVALUATE = (*PROGRAM, "evaluate", "--policy", "uncontrolled")
 STAGE = "stages: {baseline@uncontrolled: {cmd: iquitos, metrics: [metrics/result_UNCONTROLLED.json]}}"

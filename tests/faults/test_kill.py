@@ -12,7 +12,7 @@ from iquitos_citylearn.agents.jobs import FINISHED
 from iquitos_citylearn.agents.sealed_file import read_sealed
 from tests.trainings import TINY, job_in, training_process
 
-pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("kills")]
 
 POLL_S = 0.005
 LONGER = {
