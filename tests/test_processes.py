@@ -1,16 +1,18 @@
 """Processes side by side: `src/iquitos_citylearn/processes.py`."""
 
+import gc
 import operator
 import os
 from functools import partial
 
 import pytest
 
-from iquitos_citylearn.processes import beside, run_in_processes
+from iquitos_citylearn.process_memory import GC_THRESHOLD
+from iquitos_citylearn.processes import run_in_processes
 
 
 def test_dead_process_is_an_error():
-    with pytest.raises(RuntimeError, match="a process at work died"):
+    with pytest.raises(RuntimeError, match="one of 2 processes died"):
         run_in_processes(os._exit, [3, 3])
 
 
@@ -29,12 +31,9 @@ def test_processes_keep_the_order(n_processes):
     assert run_in_processes(abs, [-3, 2, -1], n_processes) == [3, 2, 1]
 
 
-def test_a_process_beside_this_one_gives_its_result():
-    with beside(abs, -3) as result:
-        here = abs(-2)
-        assert (here, result.result()) == (2, 3)
+def gc_threshold(_):
+    return gc.get_threshold()[0]
 
 
-def test_a_process_that_dies_beside_this_one_is_said():
-    with pytest.raises(RuntimeError, match="a process at work died"), beside(os._exit, 3) as result:
-        result.result()
+def test_processes_search_for_garbage_rarely():
+    assert run_in_processes(gc_threshold, [0, 1]) == [GC_THRESHOLD, GC_THRESHOLD]

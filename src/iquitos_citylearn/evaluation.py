@@ -58,43 +58,64 @@ class Evaluation:
 
     Attributes
     ----------
-    runs : list of dict
-        Figures of every seed in every year, the seeds in their order and the years in theirs.
-    chosen : int
-        Index of the candidate with the median reward.
+    runs, further_runs : list of dict
+        Figures of every seed in every year that counts, the seeds in their order and the years in theirs; the same of
+        the years that were run along.
     training : dict
-        Its record (`Candidate.training`).
+        Record of the candidate with the median reward (`Candidate.training`).
+    headline_run : dict
+        Its figures of the headline year.
     headline, sampled : Rollout
         Its years that CityLearn replays.
     """
 
     runs: list[dict[str, Any]]
-    chosen: int
+    further_runs: list[dict[str, Any]]
     training: dict[str, Any]
+    headline_run: dict[str, Any]
     headline: Rollout
     sampled: Rollout
 
 
 def run_candidates(
-    name: str, candidates: Sequence[Candidate], years: Years, references: Mapping[int, Reference]
+    name: str,
+    candidates: Sequence[Candidate],
+    years: Years,
+    references: Mapping[int, Reference],
+    n_counted: int | None = None,
 ) -> Evaluation:
     """Run every candidate over every year.
+
+    Parameters
+    ----------
+    name : str
+        Name of the policy, for the log.
+    candidates : sequence of Candidate
+        One per seed.
+    years : Years
+        The evaluation years, the headline year first, and others to be run along: a network takes hardly longer to
+        decide for more years at a time.
+    references : mapping of int to Reference
+        What there is to gain, by the seed of the year.
+    n_counted : int or None
+        How many of the years, from the first, count for the median; None for all.
 
     Raises
     ------
     FloatingPointError
         If anything in a year is not finite.
     """
-    runs, rewards, kept = [], [], []
+    n_counted = len(years.seeds) if n_counted is None else n_counted
+    runs, further, rewards, kept = [], [], [], []
     for candidate in candidates:
         rollouts = roll_out_years(candidate.policy, years.setting)
         figures = runs_of(candidate.seed, rollouts, years, references)
-        runs += figures
-        rewards.append(fmean(run["reward"]["total"] for run in figures))
-        kept.append((rollouts[HEADLINE], rollouts[SAMPLED]))
+        runs += figures[:n_counted]
+        further += figures[n_counted:]
+        rewards.append(fmean(run["reward"]["total"] for run in figures[:n_counted]))
+        kept.append((candidate.training, figures[HEADLINE], rollouts[HEADLINE].copy(), rollouts[SAMPLED].copy()))
         logger.info("%s seed %s: %s", name, candidate.seed, _in_short(figures[HEADLINE]))
-    chosen = median_index(rewards)
-    return Evaluation(runs, chosen, candidates[chosen].training, *kept[chosen])
+    return Evaluation(runs, further, *kept[median_index(rewards)])
 
 
 def runs_of(
@@ -144,7 +165,7 @@ def certify_and_write(
     evaluation : Evaluation
         From `run_candidates`.
     years : Years
-        The evaluation years, the headline year first, with the policy's action mapping.
+        The years that it was run over.
     references : mapping of int to Reference
         What there is to gain, by the seed of the year.
     metrics_folder : Path
@@ -164,7 +185,7 @@ def certify_and_write(
     """
     certification, problem = _certified(evaluation, years, schema)
     result: dict[str, Any] = {"status": "not certified" if problem else COMPLETE, "agent": name}
-    result |= evaluation.runs[evaluation.chosen * len(years.seeds) + HEADLINE]
+    result |= evaluation.headline_run
     result |= ({"training": evaluation.training} if evaluation.training else {}) | dict(extra)
     result |= {
         "mean": mean_figures(evaluation.runs),

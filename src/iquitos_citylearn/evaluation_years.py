@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from iquitos_citylearn.env.setting import Setting, make_setting, single_year
 from iquitos_citylearn.optimum.delivery import feasible_delivery
@@ -47,6 +48,12 @@ class Years:
         return single_year(self.setting, index)
 
 
+class _Read(NamedTuple):
+    seeds: tuple[int, ...]
+    sites: tuple[Site, ...]
+    forecast_keys: tuple[int, ...]
+
+
 def read_evaluation_years(params: Params, data_folder: Path, action_mapping: str) -> Years:
     """Read the years that no agent trains on, the headline year first, for policies of one action mapping.
 
@@ -55,12 +62,7 @@ def read_evaluation_years(params: Params, data_folder: Path, action_mapping: str
     DatasetError, DrawFileError
         If one is missing or damaged.
     """
-    draws = params.site.draws
-    headline = read_dataset(data_folder / SCHEMA)
-    others = [read_draw(data_folder / EVALUATION / str(seed)) for seed in draws.evaluation_seeds]
-    sites = [headline, *others]
-    keys = [0, *(FIRST_EVALUATION_FORECAST_KEY + index for index in range(len(others)))]
-    return make_evaluated_years(params, (draws.headline_seed, *draws.evaluation_seeds), sites, keys, action_mapping)
+    return make_evaluated_years(params, *_evaluation_years(params, data_folder), action_mapping)
 
 
 def read_training_years(params: Params, data_folder: Path, action_mapping: str) -> Years:
@@ -71,9 +73,33 @@ def read_training_years(params: Params, data_folder: Path, action_mapping: str) 
     DrawFileError
         If one is missing or damaged.
     """
+    return make_evaluated_years(params, *_training_years(data_folder), action_mapping)
+
+
+def read_all_years(params: Params, data_folder: Path, action_mapping: str) -> Years:
+    """Read the evaluation years and, after them, the training years; the same errors."""
+    first, then = _evaluation_years(params, data_folder), _training_years(data_folder)
+    both = _Read(first.seeds + then.seeds, first.sites + then.sites, first.forecast_keys + then.forecast_keys)
+    return make_evaluated_years(params, *both, action_mapping)
+
+
+def n_evaluation_years(params: Params) -> int:
+    """Return how many years no agent trains on."""
+    return 1 + len(params.site.draws.evaluation_seeds)
+
+
+def _evaluation_years(params: Params, data_folder: Path) -> _Read:
+    draws = params.site.draws
+    headline = read_dataset(data_folder / SCHEMA)
+    others = [read_draw(data_folder / EVALUATION / str(seed)) for seed in draws.evaluation_seeds]
+    keys = (FIRST_EVALUATION_FORECAST_KEY + index for index in range(len(others)))
+    return _Read((draws.headline_seed, *draws.evaluation_seeds), (headline, *others), (0, *keys))
+
+
+def _training_years(data_folder: Path) -> _Read:
     folders = sorted((data_folder / TRAINING).iterdir())
-    sites, keys = [read_draw(folder) for folder in folders], range(1, len(folders) + 1)
-    return make_evaluated_years(params, [int(folder.name) for folder in folders], sites, keys, action_mapping)
+    sites = tuple(map(read_draw, folders))
+    return _Read(tuple(int(folder.name) for folder in folders), sites, tuple(range(1, len(sites) + 1)))
 
 
 def make_evaluated_years(

@@ -63,8 +63,12 @@ class Rollout:
         )
 
     def of_year(self, year: int) -> Self:
-        """Return one of years side by side."""
+        """Return one of years side by side; its arrays are views."""
         return type(self)(**{item.name: getattr(self, item.name)[year] for item in fields(self)})
+
+    def copy(self) -> Self:
+        """Return a year that needs no longer what it was a view of."""
+        return type(self)(**{item.name: getattr(self, item.name).copy() for item in fields(self)})
 
     def refuse_non_finite(self) -> None:
         """Raise FloatingPointError with quantity and step if anything is NaN or infinite."""

@@ -13,7 +13,6 @@ from typing import Any
 
 from iquitos_citylearn.agents.jobs import INTERRUPTED, SeedJob
 from iquitos_citylearn.agents.status import update_status
-from iquitos_citylearn.process_memory import search_garbage_rarely
 from iquitos_citylearn.standard_streams import flush_standard_streams
 
 logger = logging.getLogger(__name__)
@@ -37,7 +36,6 @@ def run_worker(job: SeedJob, beats: Any) -> None:
     beats : ctypes.c_ulonglong
         Shared with the parent process; counts signs of life.
     """
-    search_garbage_rarely()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=LOG_FORMAT, datefmt=LOG_TIME_FORMAT)
     faulthandler.register(DUMP_SIGNAL, all_threads=True)
     received: list[int] = []

@@ -1,0 +1,5 @@
+"""Imported, before all else, by the process that others are forked from (`processes.fresh_processes`)."""
+
+from iquitos_citylearn.process_memory import search_garbage_rarely
+
+search_garbage_rarely()  # while it imports the rest, and in every fork
