@@ -13,7 +13,7 @@ unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup repro smoke study test lint lock licences deps readme pull release release-check report image image-test test-servers test-year bench bench-compare
+.PHONY: help setup repro smoke study test lint lock licences deps readme pull release release-check report image image-test test-servers test-long bench bench-compare
 
 DOCKER ?= docker
 TORCH ?= cuda
@@ -42,8 +42,8 @@ study: $(READY) ## Run what goes beyond the default run, all or PART="raw weak_g
 test: $(READY) ## Run the tests
 	$(PY) -m pytest -n 3 --dist loadgroup
 
-test-year: $(READY) ## Hold the twin to CityLearn through a whole year of 128 chargers
-	$(PY) -m pytest -m year tests/env
+test-long: $(READY) ## Run the longest tests: a whole year in CityLearn, a whole pipeline once more
+	$(PY) -m pytest -n 2 -m long
 
 lint: $(READY) ## Check style, types and the Dockerfile
 	$(PY) -m ruff check .

@@ -56,8 +56,7 @@ def test_a_second_run_runs_nothing(project):
     assert repro(project)[:2] == (0, [])
 
 
-@pytest.mark.slow
-@pytest.mark.xdist_group("from_scratch")
+@pytest.mark.long
 def test_a_run_from_scratch_gives_the_same_bytes(project):
     before = (project / "dvc.lock").read_bytes()
     status, ran, output = repro(project, "--force", "--no-run-cache")

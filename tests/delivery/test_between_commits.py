@@ -63,6 +63,7 @@ def test_a_change_of_environment_is_seen(two_commits, tmp_path):
     assert list(changed["metrics/environment.json"]) == ["packages.numpy"]
 
 
+@pytest.mark.long
 def test_exp_run_trains_with_another_rate_and_exp_show_shows_it(two_commits, tmp_path):
     folder = tmp_path / "clone"
     run(tmp_path, "git", "clone", "--quiet", str(two_commits.folder), str(folder))

@@ -84,7 +84,7 @@ def test_128_chargers_under_an_import_limit(tmp_path):
     assert_same_run(Twin(site), CityLearnSimulator(schema, site), *random_actions(rng, site))
 
 
-@pytest.mark.parametrize("n_days", [14, pytest.param(365, marks=[pytest.mark.year, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize("n_days", [14, pytest.param(365, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
 def test_128_chargers(tmp_path, n_days):
     schema, site = stored(large_site(n_days), tmp_path)
     rng = np.random.default_rng(6)

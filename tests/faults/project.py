@@ -27,7 +27,7 @@ PROGRAM = (sys.executable, "-c", "from iquitos_citylearn.cli import main; main()
 TRAIN = (*PROGRAM, "train", "ppo", "--checkpoint-period", "0.1")
 POLL_S = 0.02
 LIMIT_S = 120
-LONGER = {"total_timesteps": 9600, "checkpoint_every": 200}
+LONGER = {"total_timesteps": 4800, "checkpoint_every": 200}
 """A training of a few seconds."""
 PIPELINE = {
     "train_ppo": {"cmd": "iquitos train ppo", "deps": ["data/training"], "outs": ["models/ppo"]},

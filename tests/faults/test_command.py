@@ -12,7 +12,7 @@ import pytest
 from iquitos_citylearn.agents.jobs import STALLED
 from tests.faults.project import LIMIT_S, POLL_S
 
-pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("command")]
 
 
 def is_alive(pid):

@@ -12,7 +12,7 @@ import pytest
 from tests.faults.project import LIMIT_S, PROGRAM
 from tests.test_comparison import write_results
 
-pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("hostile")]
 
 FAR_AHEAD_S, LONG_AGO_S = 4e9, 1e9
 

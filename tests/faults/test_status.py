@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults.project import LIMIT_S, POLL_S
 
-pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("kills")]
 
 
 def status(project, *options):
@@ -35,7 +35,7 @@ def test_waiting_running_stalled_killed_done(project):
     assert code == 2
     assert said.startswith(f"running process {process.pid}")
     assert "seed 0: step " in said
-    assert " of 9,600, " in said
+    assert " of 4,800, " in said
     assert " steps/s, 0 min " in said
     assert " left, last checkpoint at " in said
     assert project.train()[0] == 1, "a second trainer"
@@ -53,7 +53,7 @@ def test_waiting_running_stalled_killed_done(project):
 
     assert project.train()[0] == 0
     # What follows waits for its own run.
-    assert status(project) == (2, "done seeds: 1, 9,600 steps each")
+    assert status(project) == (2, "done seeds: 1, 4,800 steps each")
     assert status(project, "--watch", "--interval", "0.1", "--timeout", "0.3")[0] == 3
 
 
