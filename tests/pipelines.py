@@ -44,7 +44,7 @@ def copy_project(folder):
         text=True,
     )
     for name in listed.stdout.split("\0"):
-        if name and name != "dvc.lock" and not name.startswith("metrics/") and (ROOT / name).is_file():
+        if name and name != "dvc.lock" and not name.startswith(("metrics/", "release/")) and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, folder / name)
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
