@@ -10,18 +10,19 @@ from typing import Any
 
 from bench.harness import measure, summary
 
+RARELY = "from iquitos_citylearn.process_memory import search_garbage_rarely; search_garbage_rarely(); "
+"""As the program begins."""
 SNIPPETS = {
     "iquitos --help": "import sys; from iquitos_citylearn.cli import app; sys.argv[1:] = ['--help']; app()",
     "import of the twin": "import iquitos_citylearn.env.setting, iquitos_citylearn.env.batch",
     "a stage's imports and params": (
-        "import iquitos_citylearn.stages.train, iquitos_citylearn.stages.evaluate, pathlib; "
+        f"{RARELY}import iquitos_citylearn.stages.train, iquitos_citylearn.stages.evaluate, pathlib; "
         "from iquitos_citylearn.params import load_params; load_params(pathlib.Path('params.yaml'))"
     ),
 }
 FIRST_STEP = (
     "import time; from bench.simulator import batch_rate; from bench.sites import setting_of; "
-    "from iquitos_citylearn.process_memory import search_garbage_rarely; search_garbage_rarely(); "
-    "start = time.process_time(); batch_rate(setting_of(), 1, 1, time.process_time)(); "
+    f"{RARELY}start = time.process_time(); batch_rate(setting_of(), 1, 1, time.process_time)(); "
     "print(time.process_time() - start)"
 )
 
