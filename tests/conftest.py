@@ -17,11 +17,6 @@ from tests.small import small_site, with_demand_charge, years_of
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def pytest_collection_modifyitems(items):
-    """Start with the slow ones, so that none is left at the end for one process alone."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
-
-
 class Stored(NamedTuple):
     """A site as a CityLearn data set on disk."""
 

@@ -45,7 +45,7 @@ def test_waiting_running_stalled_killed_done(project):
         os.utime(file, times=(time.time() - 1000,) * 2)  # as if it had stood still since then
     code, said = status(project)
     assert code == 2
-    assert said.startswith(f"stalled process {process.pid} has said nothing for 16 min ")
+    assert said.startswith(f"stalled process {process.pid} has said nothing for 16 min 4")
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert status(project) == (1, f"failed process {process.pid} ended without a word, as if killed")
