@@ -8,10 +8,12 @@ from typing import Any
 from bench.harness import measure, summary
 from bench.sites import SCHEMA, headline_site
 from iquitos_citylearn.agents.rules import ConstantPolicy
-from iquitos_citylearn.env.replay import Certification, Trajectory, replay
+from iquitos_citylearn.certification import certify
+from iquitos_citylearn.env.replay import CITYLEARN
 from iquitos_citylearn.env.setting import Setting, make_setting
 from iquitos_citylearn.optimum.optimiser import Optimiser
 from iquitos_citylearn.params import load_params
+from iquitos_citylearn.processes import process_pool
 from iquitos_citylearn.rollout import roll_out
 
 SLICE = 48
@@ -50,13 +52,13 @@ def certification() -> dict[str, Any]:
     """Time a year of charging at once in CityLearn, in two processes, and its first days in one."""
     site = headline_site()
     rollout = roll_out(ConstantPolicy(1.0, site.n_chargers), raw_setting())
-    said = Trajectory(rollout.net_kwh, rollout.bess_soc, rollout.charger_kwh, rollout.ev_soc)
+    first = rollout.copy(SLICE)
 
-    def certify(n_processes: int, n_steps: int | None) -> Certification:
-        return replay(SCHEMA, site, rollout.charger_action, None, said, n_processes, n_steps=n_steps)
+    def year_in_processes() -> dict[str, Any]:
+        with process_pool(CITYLEARN) as pool:
+            return certify(rollout, SCHEMA, site, run=pool.map)
 
-    figures = measure(
-        {f"first {SLICE} steps, one process": timed(time.perf_counter, lambda: certify(1, SLICE))}, rounds=3
-    )
-    year = timed(time.perf_counter, lambda: certify(2, None))()
+    begun = timed(time.perf_counter, lambda: certify(first, SCHEMA, site, SLICE))
+    figures = measure({f"first {SLICE} steps, one process": begun}, rounds=3)
+    year = timed(time.perf_counter, year_in_processes)()
     return {"a year, two processes": summary([year])} | figures

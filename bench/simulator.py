@@ -12,10 +12,9 @@ import numpy as np
 
 from bench.harness import measure
 from bench.sites import SCHEMA, headline_site, setting_of
-from iquitos_citylearn.env.batch import hold, make_outputs, reset_and_observe, step_batch
+from iquitos_citylearn.env.batch import Batch
 from iquitos_citylearn.env.citylearn import CityLearnSimulator
 from iquitos_citylearn.env.gym import ChargingEnv, TwinEnv
-from iquitos_citylearn.env.physics import make_state
 from iquitos_citylearn.env.setting import Setting
 from iquitos_citylearn.env.vec_env import ChargingVecEnv
 from iquitos_citylearn.site.model import FloatArray
@@ -65,15 +64,14 @@ def batch_rate(setting: Setting, n_envs: int, n_steps: int, clock: Callable[[], 
 def compiled_rate(setting: Setting, n_envs: int, n_steps: int) -> Callable[[], float]:
     """Return a function that measures the same without Stable-Baselines3's face: no copies, no infos."""
     actions = actions_of(n_envs, setting.years.session_of.shape[2]).astype(np.float64)
-    state, outputs = make_state(n_envs, actions.shape[1]), make_outputs(setting, n_envs)
-    held = hold(setting, state, outputs)
+    batch = Batch(setting, n_envs)
 
     def run() -> float:
         for e in range(n_envs):
-            reset_and_observe(setting, state, outputs, e, 0)
+            batch.start_year(e, 0)
         start = time.process_time()
         for _ in range(n_steps):
-            step_batch(held, actions)
+            batch.step(actions)
         return n_envs * n_steps / (time.process_time() - start)
 
     return run

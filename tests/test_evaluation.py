@@ -10,7 +10,7 @@ import pytest
 from iquitos_citylearn.agents.rules import ConstantPolicy, RandomPolicy
 from iquitos_citylearn.certification import CertificationError, certify, certify_sample
 from iquitos_citylearn.env.observation import forecast_hours, observation_names
-from iquitos_citylearn.evaluation import Candidate, evaluate, median_index, write_trace
+from iquitos_citylearn.evaluation import Candidate, certify_and_write, median_index, run_candidates, write_trace
 from iquitos_citylearn.evaluation_years import make_evaluated_years
 from iquitos_citylearn.kpis import SUMMED
 from iquitos_citylearn.references import best_constants, find_references
@@ -55,11 +55,15 @@ def candidates(*actions):
     ]
 
 
+def evaluate(name, candidates, years, metrics_folder, schema):
+    certify_and_write(run_candidates(name, candidates, years, REFERENCES), metrics_folder, schema=schema)
+
+
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory, years, stored):
     """Return the folder of an evaluation whose three candidates differ, and the result."""
     folder = tmp_path_factory.mktemp("metrics")
-    evaluate("SAC", candidates(1.0, -1.0, 0.0), years, REFERENCES, folder, schema=stored.schema)
+    evaluate("SAC", candidates(1.0, -1.0, 0.0), years, folder, schema=stored.schema)
     text = (folder / "result_SAC.json").read_text()
     return SimpleNamespace(folder=folder, simulations=folder / "simulations", text=text, result=json.loads(text))
 
@@ -160,7 +164,7 @@ def test_the_trace_holds_every_step_exactly(evaluated, years):
 
 
 def test_the_same_evaluation_gives_the_same_bytes_and_the_trace_can_be_made_again(evaluated, years, stored, tmp_path):
-    evaluate("SAC", candidates(1.0, -1.0, 0.0), years, REFERENCES, tmp_path, schema=stored.schema)
+    evaluate("SAC", candidates(1.0, -1.0, 0.0), years, tmp_path, schema=stored.schema)
     for path in (p for p in evaluated.folder.rglob("*") if p.is_file()):
         assert (tmp_path / path.relative_to(evaluated.folder)).read_bytes() == path.read_bytes(), path
     action = (1.0, -1.0, 0.0)[evaluated.result["seed"]]
@@ -174,7 +178,7 @@ def test_nothing_of_machine_or_clock_stands_in_the_result(evaluated):
 
 
 def test_a_rule_has_no_seed_and_no_training_and_publishes_no_series_that_was_not_replayed(years, tmp_path):
-    evaluate("LATEST", [Candidate(None, ConstantPolicy(1.0, 3), {})], years, REFERENCES, tmp_path, schema=None)
+    evaluate("LATEST", [Candidate(None, ConstantPolicy(1.0, 3), {})], years, tmp_path, schema=None)
     assert [path.name for path in tmp_path.rglob("*")] == ["result_LATEST.json"]
     result = json.loads((tmp_path / "result_LATEST.json").read_text())
     assert not {"seed", "training"} & set(result)
@@ -187,7 +191,7 @@ def test_what_citylearn_cannot_replay_is_written_all_the_same_and_says_why(years
     with pytest.raises(
         CertificationError, match=r"PPO: CityLearn can't replay it: step \d+: .* disagree on whether a car"
     ):
-        evaluate("PPO", candidates(1.0), years, REFERENCES, tmp_path, schema=other.schema)
+        evaluate("PPO", candidates(1.0), years, tmp_path, schema=other.schema)
     result = json.loads((tmp_path / "result_PPO.json").read_text())
     assert (result["status"], result["certification"]) == ("not certified", {})
     assert "disagree" in result["error"]
@@ -239,10 +243,9 @@ def test_tampering_with_an_action_shows(years, stored):
     assert certify(rollout, stored.schema, stored.site)["max_abs_deviation"] > 0.1
 
 
-def test_a_sample_is_replayed_from_a_data_set_of_its_own_up_to_its_last_step(years, monkeypatch):
+def test_a_sample_is_replayed_from_a_data_set_of_its_own_up_to_its_last_step(years):
     rollout = roll_out_years(ConstantPolicy(1.0, 3), years.setting)[1]
-    monkeypatch.setattr("iquitos_citylearn.certification.SAMPLED_STEPS", 30)
-    rollout.net_kwh[30] += 1.0
+    rollout = rollout.copy(30)
     assert certify_sample(rollout, years.sites[1]) == {"n_steps": 30, "max_abs_deviation": 0.0}
     rollout.net_kwh[29] += 1.0
     assert certify_sample(rollout, years.sites[1])["max_abs_deviation"] == pytest.approx(1.0)
@@ -253,7 +256,7 @@ def test_a_twin_that_runs_another_site_is_not_certified_and_the_result_says_so(p
     load_kwh[40] += 1.0
     other = replace(years, setting=setting_of([replace(stored.site, load_kwh=load_kwh), years.sites[1]], params))
     with pytest.raises(CertificationError, match=r"PPO: CityLearn deviates from the twin by up to [\d.]+; see the res"):
-        evaluate("PPO", candidates(1.0), other, REFERENCES, tmp_path, schema=stored.schema)
+        evaluate("PPO", candidates(1.0), other, tmp_path, schema=stored.schema)
     result = json.loads((tmp_path / "result_PPO.json").read_text())
     assert result["status"] == "not certified"
     assert result["certification"]["headline"]["max_abs_deviation"] > 0.01

@@ -7,7 +7,7 @@ from multiprocessing.sharedctypes import RawValue
 from pathlib import Path
 
 from iquitos_citylearn.agents.jobs import SeedJob
-from iquitos_citylearn.agents.worker import WORKER_IMPORTS, run_worker
+from iquitos_citylearn.agents.worker import TRAINING, run_worker
 from iquitos_citylearn.params import Params
 from iquitos_citylearn.processes import fresh_processes
 
@@ -60,7 +60,7 @@ def run_logged(job: SeedJob, log: Path) -> None:
 
 def training_process(job: SeedJob, log: Path) -> BaseProcess:
     """Start a training process; all that it imports is loaded once for all of them."""
-    context = fresh_processes(*WORKER_IMPORTS)
+    context = fresh_processes(TRAINING)
     process = context.Process(target=run_logged, args=(job, log))
     process.start()
     return process

@@ -1,5 +1,6 @@
 """What of a policy CityLearn itself has confirmed: the headline year in full, or the first weeks of another year."""
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,19 +20,27 @@ class CertificationError(RuntimeError):
     """CityLearn does not reproduce what the twin computed."""
 
 
-def certify(rollout: Rollout, schema: Path, site: Site, n_steps: int | None = None) -> dict[str, Any]:
+def certify(
+    rollout: Rollout,
+    schema: Path,
+    site: Site,
+    n_steps: int | None = None,
+    run: Callable[..., Iterable[Any]] = map,
+) -> dict[str, Any]:
     """Replay the actions of a year through CityLearn.
 
     Parameters
     ----------
     rollout : Rollout
-        What the twin said.
+        What the twin said; of the steps that are replayed.
     schema : Path
         The year's CityLearn data set.
     site : Site
         The year as read from it.
     n_steps : int or None
         Replay so many steps from the start; None for all.
+    run : callable
+        How parts of the year are run (`env.replay.replay`).
 
     Returns
     -------
@@ -42,13 +51,13 @@ def certify(rollout: Rollout, schema: Path, site: Site, n_steps: int | None = No
     trajectory = Trajectory(rollout.net_kwh, rollout.bess_soc, rollout.charger_kwh, rollout.ev_soc)
     dispatched = site.bess is not None and not site.bess_automatic
     bess_action = rollout.bess_action if dispatched else None
-    replayed = replay(schema, site, rollout.charger_action, bess_action, trajectory, n_steps=n_steps)
+    replayed = replay(schema, site, rollout.charger_action, bess_action, trajectory, n_steps, run=run)
     return {"n_steps": replayed.n_steps, "max_abs_deviation": replayed.max_abs_deviation}
 
 
 def certify_sample(rollout: Rollout, site: Site) -> dict[str, Any]:
-    """Write a year as a CityLearn data set and replay its first four weeks (`certify`)."""
+    """Write a year as a CityLearn data set and replay its first steps: those of the rollout (`certify`)."""
     with TemporaryDirectory(prefix="sampled_year_") as folder:
         write_dataset(site, Path(folder))
         schema = Path(folder) / "schema.json"
-        return certify(rollout, schema, read_dataset(schema), min(SAMPLED_STEPS, site.n_steps))
+        return certify(rollout, schema, read_dataset(schema), len(rollout.net_kwh))

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -15,12 +14,14 @@ from numpy.typing import NDArray
 
 from iquitos_citylearn.agents.rules import Policy
 from iquitos_citylearn.artifacts import write_csv
-from iquitos_citylearn.certification import CertificationError, certify, certify_sample
+from iquitos_citylearn.certification import SAMPLED_STEPS, CertificationError, certify, certify_sample
 from iquitos_citylearn.env.observation import forecast_hours, observation_names
 from iquitos_citylearn.env.physics import dispatches_bess
+from iquitos_citylearn.env.replay import CITYLEARN
 from iquitos_citylearn.env.reward import TERMS
 from iquitos_citylearn.evaluation_years import Years
 from iquitos_citylearn.kpis import make_timeseries
+from iquitos_citylearn.processes import process_pool
 from iquitos_citylearn.references import bound_out_of_reach
 from iquitos_citylearn.results import COMPLETE, write_outputs
 from iquitos_citylearn.rollout import Rollout, roll_out_years
@@ -58,6 +59,12 @@ class Evaluation:
 
     Attributes
     ----------
+    name : str
+        Of the policy, in upper case, as in `result_SAC.json`.
+    years : Years
+        What it was run over.
+    references : mapping of int to Reference
+        What there is to gain, by the seed of the year.
     runs, further_runs : list of dict
         Figures of every seed in every year that counts, the seeds in their order and the years in theirs; the same of
         the years that were run along.
@@ -66,9 +73,12 @@ class Evaluation:
     headline_run : dict
         Its figures of the headline year.
     headline, sampled : Rollout
-        Its years that CityLearn replays.
+        What of its years CityLearn replays: all of the headline year, the first weeks of another one.
     """
 
+    name: str
+    years: Years
+    references: Mapping[int, Reference]
     runs: list[dict[str, Any]]
     further_runs: list[dict[str, Any]]
     training: dict[str, Any]
@@ -89,7 +99,7 @@ def run_candidates(
     Parameters
     ----------
     name : str
-        Name of the policy, for the log.
+        Name of the policy.
     candidates : sequence of Candidate
         One per seed.
     years : Years
@@ -108,49 +118,32 @@ def run_candidates(
     n_counted = len(years.seeds) if n_counted is None else n_counted
     runs, further, rewards, kept = [], [], [], []
     for candidate in candidates:
-        rollouts = roll_out_years(candidate.policy, years.setting)
-        figures = runs_of(candidate.seed, rollouts, years, references)
+        rollouts, figures = run_candidate(name, candidate, years, references)
         runs += figures[:n_counted]
         further += figures[n_counted:]
         rewards.append(fmean(run["reward"]["total"] for run in figures[:n_counted]))
-        kept.append((candidate.training, figures[HEADLINE], rollouts[HEADLINE].copy(), rollouts[SAMPLED].copy()))
-        logger.info("%s seed %s: %s", name, candidate.seed, _in_short(figures[HEADLINE]))
-    return Evaluation(runs, further, *kept[median_index(rewards)])
+        replayed = rollouts[HEADLINE].copy(), rollouts[SAMPLED].copy(SAMPLED_STEPS)
+        kept.append((candidate.training, figures[HEADLINE], *replayed))
+    return Evaluation(name, years, references, runs, further, *kept[median_index(rewards)])
 
 
-def runs_of(
-    seed: int | None, rollouts: Sequence[Rollout], years: Years, references: Mapping[int, Reference]
-) -> list[dict[str, Any]]:
-    """Return seed, year, figures and captured shares of every year of a candidate."""
+def run_candidate(
+    name: str, candidate: Candidate, years: Years, references: Mapping[int, Reference]
+) -> tuple[list[Rollout], list[dict[str, Any]]]:
+    """Return every year of a candidate, and of each its seed, year, figures and captured shares (`run_candidates`)."""
+    rollouts = roll_out_years(candidate.policy, years.setting)
+    named = {"seed": candidate.seed} if candidate.seed is not None else {}
     runs = []
     for index, rollout in enumerate(rollouts):
         figures = year_figures(rollout, years, index)
         shares = captured_shares(figures, references[years.seeds[index]])
-        named = {"seed": seed} if seed is not None else {}
         runs.append(named | {"year": years.seeds[index]} | figures | shares)
-    return runs
-
-
-def evaluate(
-    name: str,
-    candidates: Sequence[Candidate],
-    years: Years,
-    references: Mapping[int, Reference],
-    metrics_folder: Path,
-    *,
-    schema: Path | None,
-    extra: Mapping[str, Any] = MappingProxyType({}),
-) -> None:
-    """Run every candidate (`run_candidates`, one per seed), certify the median one and write (`certify_and_write`)."""
-    evaluation = run_candidates(name, candidates, years, references)
-    certify_and_write(name, evaluation, years, references, metrics_folder, schema=schema, extra=extra)
+    logger.info("%s seed %s: %s", name, candidate.seed, _in_short(runs[HEADLINE]))
+    return rollouts, runs
 
 
 def certify_and_write(
-    name: str,
     evaluation: Evaluation,
-    years: Years,
-    references: Mapping[int, Reference],
     metrics_folder: Path,
     *,
     schema: Path | None,
@@ -160,14 +153,8 @@ def certify_and_write(
 
     Parameters
     ----------
-    name : str
-        Name of the policy in upper case, as in `result_SAC.json`.
     evaluation : Evaluation
         From `run_candidates`.
-    years : Years
-        The years that it was run over.
-    references : mapping of int to Reference
-        What there is to gain, by the seed of the year.
     metrics_folder : Path
         Where `result_<name>.json` and `simulations/` go.
     schema : Path or None
@@ -183,13 +170,14 @@ def certify_and_write(
     OutputError
         If something can't be written as it should be; the rest is, and the result says what it is worth.
     """
-    certification, problem = _certified(evaluation, years, schema)
+    name, years = evaluation.name, evaluation.years
+    certification, problem = _certified(evaluation, schema)
     result: dict[str, Any] = {"status": "not certified" if problem else COMPLETE, "agent": name}
     result |= evaluation.headline_run
     result |= ({"training": evaluation.training} if evaluation.training else {}) | dict(extra)
     result |= {
         "mean": mean_figures(evaluation.runs),
-        "reference": asdict(references[years.seeds[HEADLINE]])
+        "reference": asdict(evaluation.references[years.seeds[HEADLINE]])
         | {"bound_out_of_reach": bound_out_of_reach(years.sites[HEADLINE])},
         "certification": certification,
         "runs": evaluation.runs,
@@ -230,24 +218,25 @@ def write_trace(path: Path, rollout: Rollout, years: Years) -> None:
     write_csv(path, pa.table({name: np.ascontiguousarray(values) for name, values in columns.items()}))
 
 
-def _certified(evaluation: Evaluation, years: Years, schema: Path | None) -> tuple[dict[str, dict[str, Any]], str]:
+def _certified(evaluation: Evaluation, schema: Path | None) -> tuple[dict[str, dict[str, Any]], str]:
     """Return what CityLearn replayed, and what is wrong with it; nothing replayed where it could not be."""
     try:
-        parts = _certify(evaluation, years, schema)
+        parts = _certify(evaluation, schema)
     except RuntimeError as error:
         return {}, f"CityLearn can't replay it: {error}"
     deviation = max(part["max_abs_deviation"] for part in parts.values())
     return parts, f"CityLearn deviates from the twin by up to {deviation!r}" if deviation else ""
 
 
-def _certify(evaluation: Evaluation, years: Years, schema: Path | None) -> dict[str, dict[str, Any]]:
-    parts = {}
-    with ThreadPoolExecutor(1) as beside:  # the whole year is replayed in processes, the weeks here in the meantime
-        sample = beside.submit(certify_sample, evaluation.sampled, years.sites[SAMPLED])
-        if schema is not None:
-            whole = certify(evaluation.headline, schema, years.sites[HEADLINE])
-            parts["headline"] = {"year": years.seeds[HEADLINE]} | whole
-        return parts | {"sampled": {"year": years.seeds[SAMPLED]} | sample.result()}
+def _certify(evaluation: Evaluation, schema: Path | None) -> dict[str, dict[str, Any]]:
+    years = evaluation.years
+    sampled, year = (evaluation.sampled, years.sites[SAMPLED]), {"year": years.seeds[SAMPLED]}
+    if schema is None:
+        return {"sampled": year | certify_sample(*sampled)}
+    with process_pool(CITYLEARN) as pool:
+        sample = pool.submit(certify_sample, *sampled)
+        whole = certify(evaluation.headline, schema, years.sites[HEADLINE], run=pool.map)
+        return {"headline": {"year": years.seeds[HEADLINE]} | whole, "sampled": year | sample.result()}
 
 
 def _in_short(figures: dict[str, Any]) -> str:

@@ -382,7 +382,7 @@ def load_params(path: Path) -> Params:
 def read_yaml(path: Path) -> Any:
     """Read a YAML file; ParamsError if it can't be read or is not YAML."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
     except OSError as error:
         raise ParamsError(f"{path}: cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

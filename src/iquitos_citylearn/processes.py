@@ -1,11 +1,13 @@
 """Processes side by side, each fresh, so that a result does not depend on what ran before it."""
 
+import contextlib
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,30 +31,37 @@ def fresh_processes(*modules: str) -> ForkServerContext:
     return context
 
 
-def run_in_processes(
-    function: Callable[[Task], Result], tasks: Sequence[Task], n_processes: int = N_PROCESSES
-) -> list[Result]:
-    """Run a function on each task in fresh processes, in order; with 1 process, here.
+def begin_imports(*modules: str) -> None:
+    """Let the process that others will be forked from import modules while this one does something else."""
+    fresh_processes(*modules)
+    forkserver.ensure_running()
+
+
+@contextlib.contextmanager
+def process_pool(*modules: str) -> Iterator[Executor]:
+    """Run tasks in fresh processes that have imported modules, `N_PROCESSES` at a time.
 
     Raises
     ------
     RuntimeError
         When a process died.
     """
-    if n_processes <= 1:
-        return [function(task) for task in tasks]
-    context = fresh_processes(_module_of(function))
     # They start in the folder that Python was started in.
-    executor = ProcessPoolExecutor(n_processes, context, initializer=os.chdir, initargs=(Path.cwd(),))
+    executor = ProcessPoolExecutor(N_PROCESSES, fresh_processes(*modules), initializer=os.chdir, initargs=(Path.cwd(),))
     try:
-        futures = [executor.submit(function, task) for task in tasks]
-        return [future.result() for future in futures]
+        yield executor
     except BrokenProcessPool as error:
         raise RuntimeError(
-            f"one of {n_processes} processes died (killed, or out of memory); nothing was kept"
+            f"one of {N_PROCESSES} processes died (killed, or out of memory); nothing was kept"
         ) from error
     finally:
         executor.shutdown(cancel_futures=True)
+
+
+def run_in_processes(function: Callable[[Task], Result], tasks: Sequence[Task], *modules: str) -> list[Result]:
+    """Run a function on each task in fresh processes that have imported its module and others (`process_pool`)."""
+    with process_pool(_module_of(function), *modules) as pool:
+        return list(pool.map(function, tasks))
 
 
 def _module_of(function: Callable[..., Any]) -> str:

@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iquitos_citylearn.agents.rules import Policy
-from iquitos_citylearn.env.action import check_agent_actions, complete_actions
-from iquitos_citylearn.env.batch import hold, make_outputs, reset_and_observe, step_batch
-from iquitos_citylearn.env.physics import make_state
+from iquitos_citylearn.env.action import complete_actions
+from iquitos_citylearn.env.batch import Batch
 from iquitos_citylearn.env.reward import N_TERMS
 from iquitos_citylearn.env.setting import Setting, make_spaces
 from iquitos_citylearn.site.model import FloatArray
@@ -66,9 +65,9 @@ class Rollout:
         """Return one of years side by side; its arrays are views."""
         return type(self)(**{item.name: getattr(self, item.name)[year] for item in fields(self)})
 
-    def copy(self) -> Self:
-        """Return a year that needs no longer what it was a view of."""
-        return type(self)(**{item.name: getattr(self, item.name).copy() for item in fields(self)})
+    def copy(self, n_steps: int | None = None) -> Self:
+        """Return a year, or its first steps, without the years that it was a view of."""
+        return type(self)(**{item.name: getattr(self, item.name)[:n_steps].copy() for item in fields(self)})
 
     def refuse_non_finite(self) -> None:
         """Raise FloatingPointError with quantity and step if anything is NaN or infinite."""
@@ -103,18 +102,16 @@ def roll_out_years(policy: Policy, setting: Setting) -> list[Rollout]:
     n_years, n_steps, n_chargers = setting.years.session_of.shape
     observation_space, action_space = make_spaces(setting)
     years = Rollout.empty(n_years, n_steps, observation_space.shape[0], n_chargers)
-    state, outputs = make_state(n_years, n_chargers), make_outputs(setting, n_years)
-    held = hold(setting, state, outputs)
+    batch = Batch(setting, n_years)
+    state, outputs = batch.state, batch.outputs
     for year in range(n_years):
-        reset_and_observe(setting, state, outputs, year, year)
+        batch.start_year(year, year)
     start = np.ones(n_years, dtype=np.bool_)
     for t in range(n_steps):
         years.observation[:, t] = outputs.observation
         action, _ = policy.predict(outputs.observation, episode_start=start, deterministic=True)
         start[:] = False
-        actions = complete_actions(action, n_chargers, action_space.shape[0])
-        check_agent_actions(actions, action_space.shape[0], state.time_step)
-        step_batch(held, actions)
+        batch.step(complete_actions(action, n_chargers, action_space.shape[0]))
         years.charger_action[:, t] = outputs.charger_action
         years.bess_action[:, t] = outputs.bess_action
         years.reward_terms[:, t] = outputs.terms

@@ -4,8 +4,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from iquitos_citylearn.env.replay import Trajectory, replay
+from iquitos_citylearn.env.replay import CITYLEARN, Trajectory, replay
 from iquitos_citylearn.env.twin import Twin
+from iquitos_citylearn.processes import process_pool
 from iquitos_citylearn.site.dataset import write_dataset
 from iquitos_citylearn.site.dataset_reader import read_dataset
 from tests.sites import random_site
@@ -45,7 +46,7 @@ def run(request, tmp_path_factory):
 
 def certify(run, trajectory=None, **options):
     arguments = (run.schema, run.site, run.actions, run.bess_actions)
-    return replay(*arguments, run.trajectory if trajectory is None else trajectory, n_processes=1, **options)
+    return replay(*arguments, run.trajectory if trajectory is None else trajectory, **options)
 
 
 @pytest.mark.parametrize("n_parts", [1, 3, 50])
@@ -95,4 +96,5 @@ def test_two_processes_say_the_same(run):
     if run.site.bess is None or not run.site.bess_automatic:
         pytest.skip("one kind is enough")
     arguments = (run.schema, run.site, run.actions, run.bess_actions, run.trajectory)
-    assert replay(*arguments, n_processes=2, n_parts=3) == certify(run)
+    with process_pool(CITYLEARN) as pool:
+        assert replay(*arguments, n_parts=3, run=pool.map) == certify(run, n_parts=3)

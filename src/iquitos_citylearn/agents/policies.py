@@ -19,6 +19,7 @@ from stable_baselines3.sac.policies import SACPolicy
 from torch import nn
 
 from iquitos_citylearn.agents.networks import ChargerRows, Rows, SharedActor, SharedQ, SharedValue
+from iquitos_citylearn.agents.optimizers import UNCOMPILED
 
 
 def _rows(
@@ -129,6 +130,7 @@ class PerChargerPolicy(_PerCharger, ActorCriticPolicy):
         )
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
         self.rows = rows
+        self.optimizer_class = UNCOMPILED.get(self.optimizer_class, self.optimizer_class)
         self.optimizer = self.optimizer_class(trained, lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]  # every torch optimiser takes lr
 
     def forward(
@@ -285,6 +287,7 @@ class PerChargerSACPolicy(_PerCharger, SACPolicy):
 
     def _build(self, lr_schedule: Schedule) -> None:
         self.rows = _rows(self.observation_space, self.action_space, self.horizons, with_bess=self.with_bess)
+        self.optimizer_class = UNCOMPILED.get(self.optimizer_class, self.optimizer_class)
         super()._build(lr_schedule)
 
     def make_actor(self, features_extractor: nn.Module | None = None) -> PerChargerSACActor:  # type: ignore[override]

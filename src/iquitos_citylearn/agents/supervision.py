@@ -10,7 +10,7 @@ from multiprocessing import connection
 from multiprocessing.sharedctypes import RawValue
 
 from iquitos_citylearn.agents.jobs import INTERRUPTED, STALLED, SeedJob
-from iquitos_citylearn.agents.worker import DUMP_SIGNAL, STOP_SIGNALS, WORKER_IMPORTS, run_worker, signals_held_back
+from iquitos_citylearn.agents.worker import DUMP_SIGNAL, STOP_SIGNALS, TRAINING, run_worker, signals_held_back
 from iquitos_citylearn.processes import fresh_processes
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Worker:
     def __init__(self, job: SeedJob) -> None:
         self.job = job
         self._beats = RawValue("Q", 0)
-        context = fresh_processes(*WORKER_IMPORTS)
+        context = fresh_processes(TRAINING)
         self.process = context.Process(target=run_worker, args=(job, self._beats))
         with signals_held_back():
             self.process.start()

@@ -120,7 +120,7 @@ def make_deterministic(seed: int) -> None:
     """Seed every generator, use one thread and deterministic kernels, so that a seed gives the same bytes."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)  # noqa: FBT003 - torch's signature
+    torch.set_deterministic_debug_mode("error")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property of the module
     torch.distributions.Distribution.set_default_validate_args(False)  # the guards check
     random.seed(seed)

@@ -19,8 +19,8 @@ logger = logging.getLogger(__name__)
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DUMP_SIGNAL = signal.SIGUSR1
-WORKER_IMPORTS = ("iquitos_citylearn.agents.training", "torch._dynamo")
-"""What a worker needs; the second is what torch would import with the first optimiser, in every worker anew."""
+TRAINING = "iquitos_citylearn.agents.training"
+"""What a worker imports."""
 LOG_FORMAT = "%(asctime)s %(message)s"
 LOG_TIME_FORMAT = "%H:%M:%S"
 EXPECTED_ERRORS = (ValueError, RuntimeError, FloatingPointError, OSError)

@@ -1,7 +1,7 @@
 """A batch of environments, stepped by an hour in one compiled call.
 
-Taking a tuple of some sixty arrays over from Python costs more than stepping an environment, so `hold` takes it over
-once and `step_batch` gets one reference.
+Taking a tuple of some sixty arrays over from Python costs more than stepping an environment, so the compiled code takes
+it over once, and a step hands one reference on.
 """
 
 from typing import NamedTuple, Self
@@ -11,10 +11,17 @@ from numba import types
 from numba.experimental import structref
 from numpy.typing import NDArray
 
-from iquitos_citylearn.env.action import bess_share, write_charger_actions
+from iquitos_citylearn.env.action import bess_share, check_agent_actions, write_charger_actions
 from iquitos_citylearn.env.kernels import inner_kernel, kernel
 from iquitos_citylearn.env.observation import N_CHARGER_FEATURES, write_observation
-from iquitos_citylearn.env.physics import State, advance_env, apply_actions_env, dispatches_bess, reset_env
+from iquitos_citylearn.env.physics import (
+    State,
+    advance_env,
+    apply_actions_env,
+    dispatches_bess,
+    make_state,
+    reset_env,
+)
 from iquitos_citylearn.env.reward import N_TERMS, write_reward_terms
 from iquitos_citylearn.env.setting import Setting, make_spaces
 from iquitos_citylearn.env.settlement import next_peak_kw, settle, write_month_peak
@@ -55,12 +62,58 @@ class Outputs(NamedTuple):
     bess_soc_after: FloatArray
 
 
+class Batch:
+    """Environments side by side.
+
+    Parameters
+    ----------
+    setting : Setting
+        From `setting.make_setting`.
+    n_envs : int
+        Number of environments.
+
+    Attributes
+    ----------
+    state : State
+        Where they stand; shared with the compiled code, like the outputs.
+    outputs : Outputs
+        What the last step, or the start of a year, has left.
+    """
+
+    def __init__(self, setting: Setting, n_envs: int) -> None:
+        self.setting = setting
+        self.state = make_state(n_envs, setting.years.session_of.shape[2])
+        self.outputs = _make_outputs(setting, n_envs)
+        self._held = _hold(setting, self.state, self.outputs)
+
+    def start_year(self, e: int, year: int) -> None:
+        """Put environment e at the start of a year and write what it sees."""
+        _reset_and_observe(self.setting, self.state, self.outputs, e, year)
+
+    def step(self, actions: NDArray[np.float32] | FloatArray) -> None:
+        """Step every environment by an hour and fill the outputs.
+
+        Parameters
+        ----------
+        actions : ndarray, shape (n_envs, n_actions)
+            Agents' actions in [-1, 1].
+
+        Raises
+        ------
+        ValueError, FloatingPointError
+            From `action.check_agent_actions`; nothing is stepped then.
+        """
+        shape = self.outputs.charger_reward.shape
+        if actions.shape != shape or not _step_batch(self._held, actions):
+            check_agent_actions(actions, shape[1], self.state.time_step)
+
+
 @structref.register
 class _HeldType(types.StructRef):
-    """Numba's type of `Held`."""
+    """Numba's type of `_Held`."""
 
 
-class Held(structref.StructRefProxy):
+class _Held(structref.StructRefProxy):
     """A setting, states and outputs in the hands of the compiled code, by reference: the arrays are shared."""
 
     setting: Setting
@@ -73,10 +126,10 @@ class Held(structref.StructRefProxy):
         return held
 
 
-structref.define_proxy(Held, _HeldType, ["setting", "state", "outputs"])  # type: ignore[no-untyped-call]
+structref.define_proxy(_Held, _HeldType, ["setting", "state", "outputs"])  # type: ignore[no-untyped-call]
 
 
-def make_outputs(setting: Setting, n_envs: int) -> Outputs:
+def _make_outputs(setting: Setting, n_envs: int) -> Outputs:
     """Return outputs to be filled."""
     observation_space, action_space = make_spaces(setting)
     per_charger = (n_envs, setting.years.session_of.shape[2])
@@ -94,31 +147,28 @@ def make_outputs(setting: Setting, n_envs: int) -> Outputs:
 
 
 @kernel()
-def reset_and_observe(setting: Setting, state: State, outputs: Outputs, e: int, year: int) -> None:
-    """Put environment e at the start of a year and write what it sees."""
+def _reset_and_observe(setting: Setting, state: State, outputs: Outputs, e: int, year: int) -> None:
     reset_env(setting.equipment, setting.years, state, e, year)
     state.peak_kw[e] = 0.0
     _observe(setting, state, outputs, e)
 
 
 @kernel(_nrt=True)
-def hold(setting: Setting, state: State, outputs: Outputs) -> Held:
-    """Return what `step_batch` runs on."""
-    return Held(setting, state, outputs)
+def _hold(setting: Setting, state: State, outputs: Outputs) -> _Held:
+    return _Held(setting, state, outputs)
 
 
 @kernel(_nrt=True)
-def step_batch(held: Held, actions: NDArray[np.float32] | FloatArray) -> None:
-    """Step every environment by an hour and fill the outputs.
-
-    Parameters
-    ----------
-    held : Held
-        From `hold`.
-    actions : ndarray, shape (n_envs, n_actions)
-        Agents' actions in [-1, 1].
-    """
+def _step_batch(held: _Held, actions: NDArray[np.float32] | FloatArray) -> bool:
+    """Step every environment, or none and return False where an action is not finite."""
+    finite = True
+    for e in range(actions.shape[0]):
+        for a in range(actions.shape[1]):
+            finite &= np.isfinite(actions[e, a])
+    if not finite:
+        return False
     _step_all(held.setting, held.state, held.outputs, actions)
+    return True
 
 
 @inner_kernel

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iquitos_citylearn.env.action import bess_share, check_agent_actions, write_charger_actions
-from iquitos_citylearn.env.batch import hold, make_outputs, reset_and_observe, step_batch
+from iquitos_citylearn.env.batch import Batch
 from iquitos_citylearn.env.observation import N_CHARGER_FEATURES, write_observation
-from iquitos_citylearn.env.physics import dispatches_bess, make_state
+from iquitos_citylearn.env.physics import dispatches_bess
 from iquitos_citylearn.env.reward import N_TERMS, TERMS, write_reward_terms
 from iquitos_citylearn.env.setting import Setting, make_spaces
 from iquitos_citylearn.env.settlement import next_peak_kw, settle, write_month_peak
@@ -162,10 +162,8 @@ class TwinEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
         self.observation_space, self.action_space = make_spaces(setting)  # type: ignore[assignment]  # Boxes of float32
-        self._n_steps, n_chargers = setting.years.session_of.shape[1:]
-        self._state, self._outputs = make_state(1, n_chargers), make_outputs(setting, 1)
-        self._n_actions = self._outputs.charger_reward.shape[1]
-        self._held = hold(setting, self._state, self._outputs)
+        self._n_steps = setting.years.session_of.shape[1]
+        self._batch = Batch(setting, 1)
         self._step = self._n_steps
 
     def reset(
@@ -173,24 +171,22 @@ class TwinEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Start the year again; the year itself holds no randomness."""
         super().reset(seed=seed, options=options)
-        reset_and_observe(self.setting, self._state, self._outputs, 0, 0)
+        self._batch.start_year(0, 0)
         self._step = 0
-        return self._outputs.observation[0].copy(), {}
+        return self._batch.outputs.observation[0].copy(), {}
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Charge for one hour; raises what `ChargingEnv.step` raises."""
         if self._step >= self._n_steps:
             raise RuntimeError(f"the year is over at step {self._step}: reset first")
-        actions = np.asarray(action)[None]
-        check_agent_actions(actions, self._n_actions, self._state.time_step)
-        step_batch(self._held, actions)
+        self._batch.step(np.asarray(action)[None])
         self._step += 1
-        outputs = self._outputs
+        outputs = self._batch.outputs
         reward, truncated = outputs.reward.item(), self._step >= self._n_steps
         return outputs.observation[0].copy(), reward, False, truncated, self._info()
 
     def _info(self) -> dict[str, Any]:
-        state, outputs = self._state, self._outputs
+        state, outputs = self._batch.state, self._batch.outputs
         result = {
             "net_kwh": state.net_kwh.item(),
             "bess_kwh": state.bess_kwh.item(),

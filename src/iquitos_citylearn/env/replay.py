@@ -1,18 +1,22 @@
-"""The certification: a year's actions replayed through CityLearn itself and compared with what the twin said."""
+"""The certification: a year's actions replayed through CityLearn itself and compared with what the twin said.
 
+CityLearn, with all that it imports, is imported by the process that replays, when it does.
+"""
+
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from iquitos_citylearn.env.battery import rest_battery
-from iquitos_citylearn.env.citylearn import CityLearnSimulator
 from iquitos_citylearn.env.physics import make_equipment
-from iquitos_citylearn.processes import N_PROCESSES, run_in_processes
 from iquitos_citylearn.site.model import FloatArray, Site
 
+CITYLEARN = "iquitos_citylearn.env.citylearn"
+"""What a process that replays imports."""
 N_PARTS = 8
 FIRST_HOUR = 1
 
@@ -85,9 +89,9 @@ def replay(
     charger_actions: FloatArray,
     bess_actions: FloatArray | None,
     trajectory: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
-    n_processes: int = N_PROCESSES,
-    n_parts: int = N_PARTS,
     n_steps: int | None = None,
+    n_parts: int = N_PARTS,
+    run: Callable[..., Iterable[Any]] = map,
 ) -> Certification:
     """Replay actions through CityLearn, every step or the first `n_steps`, and compare.
 
@@ -102,17 +106,17 @@ def replay(
     site : Site
         The same site, as read from the data set.
     charger_actions : ndarray, shape (T, n_chargers)
-        As the simulator took them.
+        T steps, those that are replayed, as the simulator took them.
     bess_actions : ndarray, shape (T,), or None
         None where the battery is on automatic dispatch, or missing.
     trajectory : Trajectory
         What the other simulator said: net consumption, battery SOC, charger energies, car SOCs.
-    n_processes : int
-        Processes; 1 replays in this one.
-    n_parts : int
-        Parts aimed at: several for each process, so that both end at the same time.
     n_steps : int or None
-        Replay so many steps from the start, in one part; None for all.
+        Replay so many steps from the start; None for all. Fewer than all are replayed in one part.
+    n_parts : int
+        Parts aimed at: several for each process, so that all end at the same time.
+    run : callable
+        How parts are run: `map` one after the other in this process, an executor's `map` in its processes.
 
     Returns
     -------
@@ -124,26 +128,28 @@ def replay(
     ValueError
         When a shape is wrong.
     RuntimeError
-        When a process died, CityLearn disagrees on who is connected, or a value is not a number.
+        When CityLearn disagrees on who is connected, or a value is not a number.
     """
+    n_steps = site.n_steps if n_steps is None else n_steps
     said = Trajectory(*trajectory)
-    _check_shapes(site, charger_actions, bess_actions, said)
-    bounds = _bounds(site, n_parts) if n_steps is None else [0, n_steps]
+    _check_shapes(n_steps, site.n_chargers, charger_actions, bess_actions, said)
+    bounds = _bounds(site, n_parts) if n_steps == site.n_steps else [0, n_steps]
     starts = [None, *(_bess_soc_before(site, said, step) for step in bounds[1:-1])]
-    bess = np.zeros(site.n_steps) if bess_actions is None else bess_actions
+    bess = np.zeros(n_steps) if bess_actions is None else bess_actions
     parts = [
         _Part(schema_path, site, first, last, soc, charger_actions[first:last], bess[first:last])
         for (first, last), soc in zip(pairwise(bounds), starts, strict=True)
     ]
-    runs = run_in_processes(_run_part, parts, min(n_processes, len(parts)))
-    handover = [abs(run.end_bess_soc - soc) for run, soc in zip(runs, starts[1:], strict=False) if soc is not None]
-    replayed = Trajectory(*(np.concatenate(series) for series in zip(*(run.trajectory for run in runs), strict=True)))
-    compared = Trajectory(*(series[: bounds[-1]] for series in said))
-    deviations = dict(zip(said._fields, map(_largest, said._fields, replayed, compared), strict=True))
+    runs = list(run(_run_part, parts))
+    handover = [abs(done.end_bess_soc - soc) for done, soc in zip(runs, starts[1:], strict=False) if soc is not None]
+    replayed = Trajectory(*(np.concatenate(series) for series in zip(*(done.trajectory for done in runs), strict=True)))
+    deviations = dict(zip(said._fields, map(_largest, said._fields, replayed, said), strict=True))
     return Certification(n_steps=len(replayed.net_kwh), handover_bess_soc=max(handover, default=0.0), **deviations)
 
 
 def _run_part(part: _Part) -> _PartRun:
+    from iquitos_citylearn.env.citylearn import CityLearnSimulator  # noqa: PLC0415 - only where it is needed
+
     simulator = CityLearnSimulator(part.schema_path, part.site, part.start_step, part.end_step, part.bess_soc)
     results = [
         simulator.step(chargers, float(bess))
@@ -183,9 +189,13 @@ def _bess_soc_before(site: Site, trajectory: Trajectory, step: int) -> float | N
 
 
 def _check_shapes(
-    site: Site, charger_actions: FloatArray, bess_actions: FloatArray | None, trajectory: Trajectory
+    n_steps: int,
+    n_chargers: int,
+    charger_actions: FloatArray,
+    bess_actions: FloatArray | None,
+    trajectory: Trajectory,
 ) -> None:
-    by_step, by_charger = (site.n_steps,), (site.n_steps, site.n_chargers)
+    by_step, by_charger = (n_steps,), (n_steps, n_chargers)
     shapes = {
         "charger_actions": (charger_actions.shape, by_charger),
         "bess_actions": (by_step if bess_actions is None else bess_actions.shape, by_step),

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
-from iquitos_citylearn.env.action import check_agent_actions
-from iquitos_citylearn.env.batch import hold, make_outputs, reset_and_observe, step_batch
-from iquitos_citylearn.env.physics import dispatches_bess, make_state
+from iquitos_citylearn.env.batch import Batch
+from iquitos_citylearn.env.physics import dispatches_bess
 from iquitos_citylearn.env.setting import Setting, make_spaces
+from iquitos_citylearn.site.model import FloatArray
 
 
 class ChargingVecEnv(VecEnv):
@@ -40,12 +40,11 @@ class ChargingVecEnv(VecEnv):
         self.with_bess = dispatches_bess(setting.equipment)
         observation_space, action_space = make_spaces(setting)
         super().__init__(n_envs, observation_space, action_space)
-        self._n_steps, n_chargers = setting.years.session_of.shape[1:]
+        self._n_steps = setting.years.session_of.shape[1]
         self.rng = np.random.default_rng(seed)
-        self.state = make_state(n_envs, n_chargers)
-        self.outputs = make_outputs(setting, n_envs)
-        self._held = hold(setting, self.state, self.outputs)
-        self._actions = np.zeros((n_envs, *(action_space.shape)))
+        self._batch = Batch(setting, n_envs)
+        self.state, self.outputs = self._batch.state, self._batch.outputs
+        self._actions: FloatArray = np.zeros((n_envs, *action_space.shape))
 
     def reset(self) -> VecEnvObs:
         """Start a newly drawn year in every environment."""
@@ -54,16 +53,21 @@ class ChargingVecEnv(VecEnv):
         return self.outputs.observation.copy()
 
     def step_async(self, actions: NDArray[np.float32]) -> None:
-        """Take the actions of the next step; refuse those that are not finite or have another shape."""
-        check_agent_actions(np.asarray(actions), self._actions.shape[1], self.state.time_step)
-        np.copyto(self._actions, actions)
+        """Take the actions of the next step."""
+        self._actions = np.array(actions, dtype=np.float64)
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Step all environments; a finished year is followed by a new one, as Stable-Baselines3 expects."""
-        step_batch(self._held, self._actions)
+        """Step all environments; a finished year is followed by a new one, as Stable-Baselines3 expects.
+
+        Raises
+        ------
+        ValueError, FloatingPointError
+            If the actions have a wrong shape or are not finite; nothing is stepped then.
+        """
+        self._batch.step(self._actions)
         done = self.state.time_step >= self._n_steps
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
-        for e in np.flatnonzero(done):
+        for e in done.nonzero()[0]:
             infos[e] = {
                 "terminal_observation": self.outputs.observation[e].copy(),
                 "TimeLimit.truncated": not self.reward_per_charger,
@@ -108,4 +112,4 @@ class ChargingVecEnv(VecEnv):
 
     def _start_year(self, e: int) -> None:
         year = int(self.rng.integers(self.setting.years.load_kwh.shape[0]))
-        reset_and_observe(self.setting, self.state, self.outputs, e, year)
+        self._batch.start_year(e, year)

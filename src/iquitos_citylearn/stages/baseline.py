@@ -2,12 +2,14 @@
 
 from typing import Any
 
-from iquitos_citylearn.evaluation import HEADLINE, Candidate, evaluate
+from iquitos_citylearn.env.replay import CITYLEARN
+from iquitos_citylearn.evaluation import HEADLINE, Candidate, certify_and_write, run_candidates
 from iquitos_citylearn.evaluation_years import SCHEMA, Years, read_evaluation_years
 from iquitos_citylearn.optimum.objectives import OBJECTIVES
 from iquitos_citylearn.optimum.optimiser import Optimiser
 from iquitos_citylearn.optimum.policy import PolicyPerYear
 from iquitos_citylearn.params import Params
+from iquitos_citylearn.processes import begin_imports
 from iquitos_citylearn.references import bound_out_of_reach, read_references
 from iquitos_citylearn.stages.folders import DATA, METRICS, REFERENCES
 from iquitos_citylearn.stages.rules import evaluate_rule
@@ -17,6 +19,7 @@ OPTIMUM = "optimum"
 
 def evaluate_baseline(name: str, params: Params) -> None:
     """Write result, time series and trace of a rule, or of the perfect-foresight optimum."""
+    begin_imports(CITYLEARN)
     if name == OPTIMUM:
         evaluate_optimum(params)
     else:
@@ -29,15 +32,9 @@ def evaluate_optimum(params: Params) -> None:
     optimiser = Optimiser(years.setting_of(HEADLINE), years.sites[HEADLINE].sessions)
     figures: dict[str, Any] = {name: optimiser.optimum(name).summary() for name in OBJECTIVES}
     note = {"bound_out_of_reach": bound_out_of_reach(years.sites[0])}
-    evaluate(
-        OPTIMUM.upper(),
-        [Candidate(None, optimum_policy(years), {})],
-        years,
-        read_references(REFERENCES, years.seeds),
-        METRICS,
-        schema=DATA / SCHEMA,
-        extra={OPTIMUM: figures | note},
-    )
+    candidate, references = Candidate(None, optimum_policy(years), {}), read_references(REFERENCES, years.seeds)
+    evaluation = run_candidates(OPTIMUM.upper(), [candidate], years, references)
+    certify_and_write(evaluation, METRICS, schema=DATA / SCHEMA, extra={OPTIMUM: figures | note})
 
 
 def optimum_policy(years: Years) -> PolicyPerYear:

@@ -4,8 +4,9 @@ from functools import partial
 from pathlib import Path
 
 from iquitos_citylearn.agents.rules import RULES, Rule, RuleParams
+from iquitos_citylearn.env.replay import CITYLEARN
 from iquitos_citylearn.env.setting import Setting
-from iquitos_citylearn.evaluation import Candidate, evaluate
+from iquitos_citylearn.evaluation import Candidate, certify_and_write, run_candidates
 from iquitos_citylearn.evaluation_years import read_evaluation_years
 from iquitos_citylearn.params import Params
 from iquitos_citylearn.processes import run_in_processes
@@ -19,7 +20,7 @@ TWIN_ONLY = ("latest", "least_laxity", "solar_following", RANDOM, "idle")
 
 def evaluate_rules(params: Params) -> None:
     """Write the result of every rule that is no baseline; they are run in processes side by side."""
-    run_in_processes(partial(evaluate_rule, params=params), TWIN_ONLY)
+    run_in_processes(partial(evaluate_rule, params=params), TWIN_ONLY, CITYLEARN)
 
 
 def evaluate_rule(name: str, params: Params, schema: Path | None = None) -> None:
@@ -38,7 +39,8 @@ def evaluate_rule(name: str, params: Params, schema: Path | None = None) -> None
     years = read_evaluation_years(params, DATA, rule.action_mapping)
     seeds = params.evaluation.random_seeds if name == RANDOM else (None,)
     candidates = [Candidate(seed, rule_policy(name, params, years.setting, seed or 0), {}) for seed in seeds]
-    evaluate(name.upper(), candidates, years, read_references(REFERENCES, years.seeds), METRICS, schema=schema)
+    evaluation = run_candidates(name.upper(), candidates, years, read_references(REFERENCES, years.seeds))
+    certify_and_write(evaluation, METRICS, schema=schema)
 
 
 def rule_policy(name: str, params: Params, setting: Setting, random_seed: int = 0) -> Rule:
