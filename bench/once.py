@@ -9,11 +9,10 @@ from bench.harness import measure, summary
 from bench.sites import SCHEMA, headline_site
 from iquitos_citylearn.agents.rules import ConstantPolicy
 from iquitos_citylearn.certification import certify
-from iquitos_citylearn.env.replay import CITYLEARN
+from iquitos_citylearn.env.replay import replay_executor
 from iquitos_citylearn.env.setting import Setting, make_setting
 from iquitos_citylearn.optimum.optimiser import Optimiser
 from iquitos_citylearn.params import load_params
-from iquitos_citylearn.processes import process_pool
 from iquitos_citylearn.rollout import roll_out
 
 SLICE = 48
@@ -55,8 +54,8 @@ def certification() -> dict[str, Any]:
     first = rollout.copy(SLICE)
 
     def year_in_processes() -> dict[str, Any]:
-        with process_pool(CITYLEARN) as pool:
-            return certify(rollout, SCHEMA, site, run=pool.map)
+        with replay_executor(site) as executor:
+            return certify(rollout, SCHEMA, site, executor=executor)
 
     begun = timed(time.perf_counter, lambda: certify(first, SCHEMA, site, SLICE))
     figures = measure({f"first {SLICE} steps, one process": begun}, rounds=3)

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from iquitos_citylearn.process_memory import GC_THRESHOLD
-from iquitos_citylearn.processes import run_in_processes
+from iquitos_citylearn.processes import SameProcess, run_in_processes
 
 
 def test_dead_process_is_an_error():
@@ -28,6 +28,14 @@ def test_processes_work_in_the_folder_that_this_one_is_in(tmp_path, monkeypatch)
 
 def test_processes_keep_the_order():
     assert run_in_processes(abs, [-3, 2, -1]) == [3, 2, 1]
+
+
+def test_this_process_runs_tasks_like_others():
+    with SameProcess() as executor:
+        assert list(executor.map(operator.add, [1, 2], [3, 4])) == [4, 6]
+        assert executor.submit(os.getpid).result() == os.getpid()
+        with pytest.raises(ZeroDivisionError):
+            executor.submit(operator.truediv, 1, 0)
 
 
 def gc_threshold(_):

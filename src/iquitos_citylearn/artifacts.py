@@ -7,12 +7,13 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.csv
+
+if TYPE_CHECKING:  # who writes no table need not wait for them
+    import pandas as pd
+    import pyarrow as pa
 
 
 class ArtifactError(RuntimeError):
@@ -81,7 +82,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def write_csv(path: Path, table: pd.DataFrame | pa.Table) -> None:
+def write_csv(path: Path, table: "pd.DataFrame | pa.Table") -> None:
     """Write a table as CSV whose numbers round-trip exactly; one of Arrow, much faster, has numbers only.
 
     Raises
@@ -89,20 +90,22 @@ def write_csv(path: Path, table: pd.DataFrame | pa.Table) -> None:
     ArtifactError
         If the file can't be written or has another number of rows than the table.
     """
-    content = _csv_of_arrow(table) if isinstance(table, pa.Table) else _csv_of_pandas(table)
+    content = _csv_of_pandas(table) if hasattr(table, "to_csv") else _csv_of_arrow(table)
     n_rows = content.count(b"\n") - 1
     if n_rows != len(table):
         raise ArtifactError(f"{path}: {n_rows} rows for a table of {len(table)}; nothing was written")
     write_bytes(path, content)
 
 
-def _csv_of_pandas(table: pd.DataFrame) -> bytes:
+def _csv_of_pandas(table: "pd.DataFrame") -> bytes:
     return table.to_csv(index=False, lineterminator="\n").encode("utf-8")
 
 
-def _csv_of_arrow(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    pa.csv.write_csv(table, sink, pa.csv.WriteOptions(quoting_style="none"))
+def _csv_of_arrow(table: "pa.Table") -> bytes:
+    from pyarrow import BufferOutputStream, csv  # noqa: PLC0415 - as above
+
+    sink = BufferOutputStream()
+    csv.write_csv(table, sink, csv.WriteOptions(quoting_style="none"))
     content: bytes = sink.getvalue().to_pybytes()
     return content
 

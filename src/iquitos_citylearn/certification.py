@@ -1,6 +1,6 @@
 """What of a policy CityLearn itself has confirmed: the headline year in full, or the first weeks of another year."""
 
-from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,7 +25,7 @@ def certify(
     schema: Path,
     site: Site,
     n_steps: int | None = None,
-    run: Callable[..., Iterable[Any]] = map,
+    executor: Executor | None = None,
 ) -> dict[str, Any]:
     """Replay the actions of a year through CityLearn.
 
@@ -39,8 +39,8 @@ def certify(
         The year as read from it.
     n_steps : int or None
         Replay so many steps from the start; None for all.
-    run : callable
-        How parts of the year are run (`env.replay.replay`).
+    executor : Executor or None
+        Runs the parts of the year (`env.replay.replay_executor`); None runs them here.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def certify(
     trajectory = Trajectory(rollout.net_kwh, rollout.bess_soc, rollout.charger_kwh, rollout.ev_soc)
     dispatched = site.bess is not None and not site.bess_automatic
     bess_action = rollout.bess_action if dispatched else None
-    replayed = replay(schema, site, rollout.charger_action, bess_action, trajectory, n_steps, run=run)
+    replayed = replay(schema, site, rollout.charger_action, bess_action, trajectory, n_steps, executor=executor)
     return {"n_steps": replayed.n_steps, "max_abs_deviation": replayed.max_abs_deviation}
 
 

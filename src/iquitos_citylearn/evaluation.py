@@ -17,11 +17,10 @@ from iquitos_citylearn.artifacts import write_csv
 from iquitos_citylearn.certification import SAMPLED_STEPS, CertificationError, certify, certify_sample
 from iquitos_citylearn.env.observation import forecast_hours, observation_names
 from iquitos_citylearn.env.physics import dispatches_bess
-from iquitos_citylearn.env.replay import CITYLEARN
+from iquitos_citylearn.env.replay import replay_executor
 from iquitos_citylearn.env.reward import TERMS
 from iquitos_citylearn.evaluation_years import Years
 from iquitos_citylearn.kpis import make_timeseries
-from iquitos_citylearn.processes import process_pool
 from iquitos_citylearn.references import bound_out_of_reach
 from iquitos_citylearn.results import COMPLETE, write_outputs
 from iquitos_citylearn.rollout import Rollout, roll_out_years
@@ -233,9 +232,9 @@ def _certify(evaluation: Evaluation, schema: Path | None) -> dict[str, dict[str,
     sampled, year = (evaluation.sampled, years.sites[SAMPLED]), {"year": years.seeds[SAMPLED]}
     if schema is None:
         return {"sampled": year | certify_sample(*sampled)}
-    with process_pool(CITYLEARN) as pool:
-        sample = pool.submit(certify_sample, *sampled)
-        whole = certify(evaluation.headline, schema, years.sites[HEADLINE], run=pool.map)
+    with replay_executor(years.sites[HEADLINE]) as executor:
+        sample = executor.submit(certify_sample, *sampled)
+        whole = certify(evaluation.headline, schema, years.sites[HEADLINE], executor=executor)
         return {"headline": {"year": years.seeds[HEADLINE]} | whole, "sampled": year | sample.result()}
 
 

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from iquitos_citylearn.env.replay import CITYLEARN, Trajectory, replay
+from iquitos_citylearn.env.replay import Trajectory, replay, replay_executor
 from iquitos_citylearn.env.twin import Twin
-from iquitos_citylearn.processes import process_pool
+from iquitos_citylearn.processes import SameProcess
 from iquitos_citylearn.site.dataset import write_dataset
 from iquitos_citylearn.site.dataset_reader import read_dataset
 from tests.sites import random_site
@@ -96,5 +96,6 @@ def test_two_processes_say_the_same(run):
     if run.site.bess is None or not run.site.bess_automatic:
         pytest.skip("one kind is enough")
     arguments = (run.schema, run.site, run.actions, run.bess_actions, run.trajectory)
-    with process_pool(CITYLEARN) as pool:
-        assert replay(*arguments, n_parts=3, run=pool.map) == certify(run, n_parts=3)
+    with replay_executor(run.site) as executor:
+        assert not isinstance(executor, SameProcess)
+        assert replay(*arguments, n_parts=3, executor=executor) == certify(run, n_parts=3)

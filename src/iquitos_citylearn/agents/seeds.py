@@ -7,8 +7,6 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from iquitos_citylearn.agents.jobs import FINISHED, RunOptions, SeedJob
 from iquitos_citylearn.agents.lock import only_trainer
 from iquitos_citylearn.agents.progress_display import progress_display
@@ -110,6 +108,8 @@ def _how_it_ended(status: int) -> str:
 
 
 def _write_results(agent: str, jobs: Sequence[SeedJob], model_folder: Path) -> None:
+    import pandas as pd  # noqa: PLC0415 - no training waits for it
+
     finished = [read_sealed(job.checkpoint_folder / FINISHED) for job in jobs]
     for job, (_, model) in zip(jobs, finished, strict=True):
         write_bytes(model_folder / f"seed_{job.seed}.zip", model)

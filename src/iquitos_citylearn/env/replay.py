@@ -3,21 +3,24 @@
 CityLearn, with all that it imports, is imported by the process that replays, when it does.
 """
 
-from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from iquitos_citylearn.env.battery import rest_battery
 from iquitos_citylearn.env.physics import make_equipment
+from iquitos_citylearn.processes import SameProcess, begin_imports, process_pool
 from iquitos_citylearn.site.model import FloatArray, Site
 
 CITYLEARN = "iquitos_citylearn.env.citylearn"
 """What a process that replays imports."""
 N_PARTS = 8
+"""Parts of a year aimed at: several for each process, so that all end at the same time."""
 FIRST_HOUR = 1
 
 
@@ -83,6 +86,17 @@ class _PartRun:
     end_bess_soc: float
 
 
+def begin_replays(site: Site) -> None:
+    """Let a process import CityLearn for `replay_executor` while this one does something else."""
+    if _is_cut(site):
+        begin_imports(CITYLEARN)
+
+
+def replay_executor(site: Site) -> AbstractContextManager[Executor]:
+    """Return what replays a whole year: processes side by side, or this one where the year is not cut."""
+    return process_pool(CITYLEARN) if _is_cut(site) else nullcontext(SameProcess())
+
+
 def replay(
     schema_path: Path,
     site: Site,
@@ -91,7 +105,7 @@ def replay(
     trajectory: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
     n_steps: int | None = None,
     n_parts: int = N_PARTS,
-    run: Callable[..., Iterable[Any]] = map,
+    executor: Executor | None = None,
 ) -> Certification:
     """Replay actions through CityLearn, every step or the first `n_steps`, and compare.
 
@@ -114,9 +128,9 @@ def replay(
     n_steps : int or None
         Replay so many steps from the start; None for all. Fewer than all are replayed in one part.
     n_parts : int
-        Parts aimed at: several for each process, so that all end at the same time.
-    run : callable
-        How parts are run: `map` one after the other in this process, an executor's `map` in its processes.
+        Parts aimed at.
+    executor : Executor or None
+        Runs the parts (`replay_executor`); None runs them here.
 
     Returns
     -------
@@ -140,7 +154,7 @@ def replay(
         _Part(schema_path, site, first, last, soc, charger_actions[first:last], bess[first:last])
         for (first, last), soc in zip(pairwise(bounds), starts, strict=True)
     ]
-    runs = list(run(_run_part, parts))
+    runs = list((executor or SameProcess()).map(_run_part, parts))
     handover = [abs(done.end_bess_soc - soc) for done, soc in zip(runs, starts[1:], strict=False) if soc is not None]
     replayed = Trajectory(*(np.concatenate(series) for series in zip(*(done.trajectory for done in runs), strict=True)))
     deviations = dict(zip(said._fields, map(_largest, said._fields, replayed, said), strict=True))
@@ -162,6 +176,10 @@ def _run_part(part: _Part) -> _PartRun:
         ev_soc=np.stack([result.ev_soc for result in results]),
     )
     return _PartRun(trajectory, simulator.bess_soc)
+
+
+def _is_cut(site: Site) -> bool:
+    return _bounds(site, N_PARTS) != [0, site.n_steps]
 
 
 def _bounds(site: Site, n_parts: int) -> list[int]:

@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from iquitos_citylearn.env.replay import CITYLEARN
+from iquitos_citylearn.env.replay import begin_replays
 from iquitos_citylearn.evaluation import HEADLINE, Candidate, certify_and_write, run_candidates
 from iquitos_citylearn.evaluation_years import SCHEMA, Years, read_evaluation_years
 from iquitos_citylearn.optimum.objectives import OBJECTIVES
 from iquitos_citylearn.optimum.optimiser import Optimiser
 from iquitos_citylearn.optimum.policy import PolicyPerYear
 from iquitos_citylearn.params import Params
-from iquitos_citylearn.processes import begin_imports
 from iquitos_citylearn.references import bound_out_of_reach, read_references
 from iquitos_citylearn.stages.folders import DATA, METRICS, REFERENCES
 from iquitos_citylearn.stages.rules import evaluate_rule
@@ -19,7 +18,6 @@ OPTIMUM = "optimum"
 
 def evaluate_baseline(name: str, params: Params) -> None:
     """Write result, time series and trace of a rule, or of the perfect-foresight optimum."""
-    begin_imports(CITYLEARN)
     if name == OPTIMUM:
         evaluate_optimum(params)
     else:
@@ -29,6 +27,7 @@ def evaluate_baseline(name: str, params: Params) -> None:
 def evaluate_optimum(params: Params) -> None:
     """Write the same files of the plans of least CO2; `optimum` in the result holds every objective's bound."""
     years = read_evaluation_years(params, DATA, "raw")
+    begin_replays(years.sites[HEADLINE])
     optimiser = Optimiser(years.setting_of(HEADLINE), years.sites[HEADLINE].sessions)
     figures: dict[str, Any] = {name: optimiser.optimum(name).summary() for name in OBJECTIVES}
     note = {"bound_out_of_reach": bound_out_of_reach(years.sites[0])}

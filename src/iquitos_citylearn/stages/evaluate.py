@@ -5,12 +5,11 @@ from pathlib import Path
 from iquitos_citylearn.agents.algorithms import make_model, read_model
 from iquitos_citylearn.agents.training import make_deterministic
 from iquitos_citylearn.artifacts import read_json
-from iquitos_citylearn.env.replay import CITYLEARN
+from iquitos_citylearn.env.replay import begin_replays
 from iquitos_citylearn.env.vec_env import ChargingVecEnv
-from iquitos_citylearn.evaluation import Candidate, certify_and_write, run_candidate, run_candidates
+from iquitos_citylearn.evaluation import HEADLINE, Candidate, certify_and_write, run_candidate, run_candidates
 from iquitos_citylearn.evaluation_years import SCHEMA, Years, n_evaluation_years, read_all_years
 from iquitos_citylearn.params import Params
-from iquitos_citylearn.processes import begin_imports
 from iquitos_citylearn.references import read_best_constants, read_references
 from iquitos_citylearn.stages.folders import DATA, METRICS, MODELS, REFERENCES
 from iquitos_citylearn.year_figures import mean_figures
@@ -24,8 +23,8 @@ def evaluate_agent(agent: str, params: Params) -> None:
         Candidate(seed, read_model(agent, model_file(agent, seed)), record[f"seed_{seed}"])
         for seed in agent_params.seeds
     ]
-    begin_imports(CITYLEARN)
     years, n_counted = read_all_years(params, DATA, agent_params.action_mapping), n_evaluation_years(params)
+    begin_replays(years.sites[HEADLINE])
     references = read_references(REFERENCES, years.seeds)
     constants = read_best_constants(REFERENCES, agent_params.action_mapping)
     _, untrained = run_candidate(f"{agent.upper()} untrained", _untrained(agent, params, years), years, references)

@@ -4,9 +4,9 @@ from functools import partial
 from pathlib import Path
 
 from iquitos_citylearn.agents.rules import RULES, Rule, RuleParams
-from iquitos_citylearn.env.replay import CITYLEARN
+from iquitos_citylearn.env.replay import CITYLEARN, begin_replays
 from iquitos_citylearn.env.setting import Setting
-from iquitos_citylearn.evaluation import Candidate, certify_and_write, run_candidates
+from iquitos_citylearn.evaluation import HEADLINE, Candidate, certify_and_write, run_candidates
 from iquitos_citylearn.evaluation_years import read_evaluation_years
 from iquitos_citylearn.params import Params
 from iquitos_citylearn.processes import run_in_processes
@@ -37,6 +37,8 @@ def evaluate_rule(name: str, params: Params, schema: Path | None = None) -> None
     """
     rule = RULES[name]
     years = read_evaluation_years(params, DATA, rule.action_mapping)
+    if schema is not None:
+        begin_replays(years.sites[HEADLINE])
     seeds = params.evaluation.random_seeds if name == RANDOM else (None,)
     candidates = [Candidate(seed, rule_policy(name, params, years.setting, seed or 0), {}) for seed in seeds]
     evaluation = run_candidates(name.upper(), candidates, years, read_references(REFERENCES, years.seeds))
