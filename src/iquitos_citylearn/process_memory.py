@@ -16,6 +16,5 @@ def search_garbage_rarely() -> None:
 
 def return_free_memory() -> None:
     """Give memory that nothing uses any more back to the system; glibc keeps it for later, other libraries do not."""
-    gc.collect()
     with contextlib.suppress(AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

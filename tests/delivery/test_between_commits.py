@@ -9,7 +9,7 @@ import yaml
 from tests.delivery.conftest import NEW_RATE, OLD_RATE
 from tests.pipelines import IDENTITY, ROOT, dvc, run
 
-pytestmark = [pytest.mark.xdist_group("commits"), pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.xdist_group("pipeline"), pytest.mark.timeout(1200)]
 
 RATE = "train.ppo.kwargs.learning_rate"
 PPO = "metrics/result_PPO.json"

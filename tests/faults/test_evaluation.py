@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import time
 
@@ -13,6 +14,7 @@ from tests.faults.project import LIMIT_S, POLL_S, PROGRAM, prepare_evaluation
 pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("kills")]
 
 EVALUATE = (*PROGRAM, "evaluate", "--policy", "uncontrolled")
+N_ATTEMPTS = 5
 STAGE = "stages: {baseline@uncontrolled: {cmd: iquitos, metrics: [metrics/result_UNCONTROLLED.json]}}"
 
 
@@ -51,8 +53,14 @@ def test_a_killed_evaluation_started_again_gives_the_same_bytes(tmp_path):
 
     kill_when(computes, killed)
     assert outputs(killed) == before
-    kill_when(writes, killed)
-    assert "result_UNCONTROLLED.json" not in outputs(killed), "it was over before it could be killed"
+    for _ in range(N_ATTEMPTS):
+        kill_when(writes, killed)
+        if "result_UNCONTROLLED.json" not in outputs(killed):
+            break
+        shutil.rmtree(killed / "metrics" / "simulations")
+        (killed / "metrics" / "result_UNCONTROLLED.json").unlink()
+    else:
+        pytest.fail("it was over every time before it could be killed")
     (killed / "dvc.yaml").write_text(STAGE)
     wide = os.environ | {"COLUMNS": "200"}
     status = subprocess.run((*PROGRAM, "status"), cwd=killed, check=False, capture_output=True, text=True, env=wide)
