@@ -12,13 +12,16 @@ from bench.harness import measure, summary
 
 RARELY = "from iquitos_citylearn.process_memory import search_garbage_rarely; search_garbage_rarely(); "
 """As the program begins."""
+PARAMS = (
+    "; from pathlib import Path; from iquitos_citylearn.params import load_params; load_params(Path('params.yaml'))"
+)
 SNIPPETS = {
     "iquitos --help": "import sys; from iquitos_citylearn.cli import app; sys.argv[1:] = ['--help']; app()",
     "import of the twin": "import iquitos_citylearn.env.setting, iquitos_citylearn.env.batch",
-    "a stage's imports and params": (
-        f"{RARELY}import iquitos_citylearn.stages.train, iquitos_citylearn.stages.evaluate, pathlib; "
-        "from iquitos_citylearn.params import load_params; load_params(pathlib.Path('params.yaml'))"
-    ),
+    "training: imports and params": f"{RARELY}import iquitos_citylearn.stages.train{PARAMS}",
+    "training: imports of what trains": f"{RARELY}import iquitos_citylearn.agents.training",
+    "evaluation: imports and params": f"{RARELY}import iquitos_citylearn.stages.evaluate{PARAMS}",
+    "evaluation: imports of what replays, meanwhile": f"{RARELY}import iquitos_citylearn.env.citylearn",
 }
 FIRST_STEP = (
     "import time; from bench.simulator import batch_rate; from bench.sites import setting_of; "

@@ -3,6 +3,9 @@
 import gc
 import operator
 import os
+import subprocess
+import sys
+import time
 from functools import partial
 
 import pytest
@@ -36,6 +39,27 @@ def test_this_process_runs_tasks_like_others():
         assert executor.submit(os.getpid).result() == os.getpid()
         with pytest.raises(ZeroDivisionError):
             executor.submit(operator.truediv, 1, 0)
+
+
+KILLED = """
+import os, signal, time
+from iquitos_citylearn.processes import process_pool
+with process_pool() as pool:
+    print(pool.submit(os.getpid).result(), flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_process_that_waits_for_work_ends_with_the_one_that_was_killed():
+    with subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True) as program:
+        worker = int(program.stdout.readline())
+        os.kill(worker, 0)
+        program.kill()
+    deadline = time.monotonic() + 60
+    with pytest.raises(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.kill(worker, 0)
+            time.sleep(0.05)
 
 
 def gc_threshold(_):

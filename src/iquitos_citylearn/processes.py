@@ -3,11 +3,12 @@
 import contextlib
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing import forkserver
+from multiprocessing import connection, forkserver, parent_process
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -47,8 +48,8 @@ def process_pool(*modules: str) -> Iterator[Executor]:
     RuntimeError
         When a process died.
     """
-    # They start in the folder that Python was started in.
-    executor = ProcessPoolExecutor(N_PROCESSES, fresh_processes(*modules), initializer=os.chdir, initargs=(Path.cwd(),))
+    context = fresh_processes(*modules)
+    executor = ProcessPoolExecutor(N_PROCESSES, context, initializer=_begin_in, initargs=(Path.cwd(),))
     try:
         yield executor
     except BrokenProcessPool as error:
@@ -75,6 +76,25 @@ def run_in_processes(function: Callable[[Task], Result], tasks: Sequence[Task], 
     """Run a function on each task in fresh processes that have imported its module and others (`process_pool`)."""
     with process_pool(_module_of(function), *modules) as pool:
         return list(pool.map(function, tasks))
+
+
+def end_with_parent(exit_status: int) -> None:
+    """End this process when the one that has started it is gone, however that came about."""
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(exit_status)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _begin_in(folder: Path) -> None:
+    """Begin a process of a pool: it would start in the folder that Python was started in, and never end by itself."""
+    os.chdir(folder)
+    end_with_parent(exit_status=1)
 
 
 def _module_of(function: Callable[..., Any]) -> str:

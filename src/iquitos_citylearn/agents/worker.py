@@ -6,13 +6,12 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
-from multiprocessing import connection, parent_process
 from typing import Any
 
 from iquitos_citylearn.agents.jobs import INTERRUPTED, SeedJob
 from iquitos_citylearn.agents.status import update_status
+from iquitos_citylearn.processes import end_with_parent
 from iquitos_citylearn.standard_streams import flush_standard_streams
 
 logger = logging.getLogger(__name__)
@@ -42,7 +41,7 @@ def run_worker(job: SeedJob, beats: Any) -> None:
     for number in STOP_SIGNALS:
         signal.signal(number, lambda n, _: received.append(n))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {*STOP_SIGNALS, DUMP_SIGNAL})
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent(INTERRUPTED + signal.SIGHUP)
 
     def beat() -> None:
         beats.value += 1
@@ -71,11 +70,3 @@ def signals_held_back() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent is gone, however that came about."""
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(INTERRUPTED + signal.SIGHUP)
