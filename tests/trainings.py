@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import RawValue
 from pathlib import Path
@@ -11,6 +12,7 @@ from iquitos_citylearn.agents.worker import TRAINING, run_worker
 from iquitos_citylearn.params import Params
 from iquitos_citylearn.processes import fresh_processes
 
+POLL_S = 0.02
 TINY = {
     "sac": {
         "total_timesteps": 400,
@@ -56,6 +58,23 @@ def run_logged(job: SeedJob, log: Path) -> None:
     os.dup2(descriptor, 2)
     sys.stderr = os.fdopen(descriptor, "w", buffering=1)
     run_worker(job, RawValue("Q", 0))
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process is there."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def ends(pid: int, limit_s: float) -> bool:
+    """Wait for the end of a process that is no child of this one; return whether it has come in time."""
+    deadline = time.monotonic() + limit_s
+    while is_alive(pid) and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+    return not is_alive(pid)
 
 
 def training_process(job: SeedJob, log: Path) -> BaseProcess:

@@ -123,6 +123,7 @@ def run_candidates(
         rewards.append(fmean(run["reward"]["total"] for run in figures[:n_counted]))
         replayed = rollouts[HEADLINE].copy(), rollouts[SAMPLED].copy(SAMPLED_STEPS)
         kept.append((candidate.training, figures[HEADLINE], *replayed))
+        del rollouts  # as large as those of the next candidate
     return Evaluation(name, years, references, runs, further, *kept[median_index(rewards)])
 
 

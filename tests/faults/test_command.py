@@ -5,22 +5,14 @@ import json
 import os
 import re
 import signal
-import time
 
 import pytest
 
 from iquitos_citylearn.agents.jobs import STALLED
-from tests.faults.project import LIMIT_S, POLL_S
+from tests.faults.project import LIMIT_S
+from tests.trainings import ends
 
 pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("command")]
-
-
-def is_alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_signals_second_trainer_orphan_and_the_same_bytes(project, left_alone):
@@ -43,10 +35,7 @@ def test_signals_second_trainer_orphan_and_the_same_bytes(project, left_alone):
     worker = project.status()["pid"]
     second.kill()
     second.wait()
-    deadline = time.monotonic() + LIMIT_S
-    while is_alive(worker) and time.monotonic() < deadline:
-        time.sleep(POLL_S)
-    assert not is_alive(worker), "a training process goes on without its parent"
+    assert ends(worker, LIMIT_S), "a training process goes on without its parent"
 
     status, _ = project.train()
     assert status == 0, project.said()

@@ -27,7 +27,7 @@ def evaluate_agent(agent: str, params: Params) -> None:
     begin_replays(years.sites[HEADLINE])
     references = read_references(REFERENCES, years.seeds)
     constants = read_best_constants(REFERENCES, agent_params.action_mapping)
-    _, untrained = run_candidate(f"{agent.upper()} untrained", _untrained(agent, params, years), years, references)
+    untrained = run_candidate(f"{agent.upper()} untrained", _untrained(agent, params, years), years, references)[1]
     evaluation = run_candidates(agent.upper(), candidates, years, references, n_counted)
     extra = {
         "untrained": mean_figures(untrained[:n_counted]),
