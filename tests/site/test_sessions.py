@@ -105,7 +105,7 @@ def test_energy_requested_is_limited_by_need_and_by_the_stay():
 @given(
     seed=st.integers(0, 2**32 - 1),
     opening=st.integers(0, 20),
-    hours_open=st.integers(2, 24),
+    hours_open=st.integers(2, 23),
     share=st.floats(0.05, 0.6),
     arrival_std=st.floats(0, 0.3),
     required_std=st.floats(0, 0.3),
@@ -139,6 +139,13 @@ def test_any_params_give_valid_sessions(seed, opening, hours_open, share, arriva
         assert "can request at most" in str(error)  # noqa: PT017 - long stays leave room for few cars
         return
     assert_valid(sessions, charging, 4, 9)
+
+
+def test_a_day_without_closing_is_refused():
+    with pytest.raises(ValueError, match="closing_hour 24; allowed: at most 23 hours open"):
+        draw(opening_hour=0, closing_hour=24)
+    charging = CHARGING.model_copy(update={"opening_hour": 0, "closing_hour": 23})
+    assert_valid(generate_sessions(charging, np.random.default_rng(0), 30), charging, 30, 128)
 
 
 def test_the_same_seed_gives_the_same_sessions_and_another_seed_others():
