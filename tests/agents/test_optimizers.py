@@ -49,13 +49,12 @@ import sys
 from pathlib import Path
 from iquitos_citylearn.params import load_params
 from tests.agents.small_agents import small_training
-small_training(load_params(Path("params.yaml")), "{agent}", "per_charger")
+for agent in ("ppo", "a2c"):
+    small_training(load_params(Path("params.yaml")), agent, "per_charger")
 assert "torch.optim.adam" in sys.modules
 assert "torch._dynamo" not in sys.modules
 """
 
 
-@pytest.mark.parametrize("agent", ["ppo", "a2c"])
-def test_a_training_does_not_import_the_compiler(agent):
-    root = Path(__file__).resolve().parents[2]
-    subprocess.run([sys.executable, "-c", LEARNS.format(agent=agent)], check=True, cwd=root)
+def test_a_training_does_not_import_the_compiler():
+    subprocess.run([sys.executable, "-c", LEARNS], check=True, cwd=Path(__file__).resolve().parents[2])
