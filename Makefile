@@ -40,7 +40,7 @@ study: $(READY) ## Run what goes beyond the default run, all or PART="raw weak_g
 	$(PY) -m iquitos_citylearn.study $(PART)
 
 test: $(READY) ## Run the tests
-	$(PY) -m pytest -n 4 --dist loadgroup
+	$(PY) -m pytest -n 3 --dist loadgroup
 
 test-long: $(READY) ## Run the longest tests: a whole year in CityLearn, a whole pipeline once more
 	$(PY) -m pytest -n 2 -m long

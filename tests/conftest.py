@@ -3,16 +3,19 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 from filelock import FileLock
 
+from iquitos_citylearn.env.batch import Batch
+from iquitos_citylearn.env.kernels import cache_folder
 from iquitos_citylearn.params import Params, load_params
 from iquitos_citylearn.site.dataset import write_dataset
 from iquitos_citylearn.site.dataset_reader import read_dataset
 from iquitos_citylearn.site.model import Site
 from iquitos_citylearn.site.storage import write_draw
 from tests.pipelines import TINY, copy_project, repro, set_params
-from tests.small import small_site, with_demand_charge, years_of
+from tests.small import setting_of, small_site, with_demand_charge, years_of
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -28,6 +31,16 @@ class Stored(NamedTuple):
 def params() -> Params:
     """The committed params."""
     return load_params(ROOT / "params.yaml")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_kernels(params):
+    """Compile the kernels, where they are not cached, once: the test processes would all do so at the same time."""
+    cache_folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache_folder / "tests.lock"):
+        batch = Batch(setting_of([small_site(4)], params), 1)
+        batch.start_year(0, 0)
+        batch.step(np.zeros(batch.outputs.charger_reward.shape))
 
 
 @pytest.fixture(scope="session")
