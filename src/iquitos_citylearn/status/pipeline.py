@@ -45,7 +45,7 @@ def read_pipeline(file: Path = PIPELINE_FILE) -> list[Stage]:
         If the file is missing or no pipeline.
     """
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), yaml.CSafeLoader)
+        content = _load(file)
         stages = [stage for name, body in content["stages"].items() for stage in _stages_of(name, body)]
     except OSError as error:
         raise ValueError(f"{file}: cannot be read: {error.strerror}; is this the project's folder?") from error
@@ -98,7 +98,7 @@ class Record:
         self._stages: dict[str, Any] = {}
         with contextlib.suppress(OSError, yaml.YAMLError):
             self.written_at = file.stat().st_mtime
-            self._stages = (yaml.load(file.read_text(encoding="utf-8"), yaml.CSafeLoader) or {}).get("stages", {})
+            self._stages = (_load(file) or {}).get("stages", {})
         self._made = {out["path"]: out["md5"] for entry in self._stages.values() for out in entry.get("outs", ())}
 
     def holds(self, stage: Stage) -> bool:
@@ -121,9 +121,13 @@ class Record:
         return Path(path).is_file() and hashlib.md5(Path(path).read_bytes()).hexdigest() == md5
 
 
+def _load(file: Path) -> Any:
+    return yaml.load(file.read_text(encoding="utf-8"), yaml.CSafeLoader)
+
+
 def _params_are(file: Path, recorded: Mapping[str, Any]) -> bool:
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), yaml.CSafeLoader)
+        content = _load(file)
     except (OSError, yaml.YAMLError, UnicodeDecodeError):
         return False
     return all(_as_text(_at(content, name)) == _as_text(value) for name, value in recorded.items())
