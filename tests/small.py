@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from iquitos_citylearn.env.arrays import session_rows
 from iquitos_citylearn.env.setting import make_setting
 from iquitos_citylearn.env.twin import Twin
 from iquitos_citylearn.params import RewardWeights
@@ -131,6 +132,11 @@ def constant_run(site, action):
         soc_before.append(twin.bess_soc)
         results.append(twin.step(np.full(site.n_chargers, action)))
     return results, soc_before
+
+
+def targets_of(setting, site):
+    """Return the targets of the tables in the order of the site's sessions."""
+    return setting.tables.target_soc[0, session_rows(setting.years, 0, site.sessions)]
 
 
 def target_socs(site):

@@ -149,6 +149,10 @@ def test_every_value_stands_under_a_comment():
             "site.charging: opening_hour is 9, not before closing_hour 8",
         ),
         (
+            {"site__charging__opening_hour": 0, "site__charging__closing_hour": 24},
+            "site.charging: opening_hour is 0 and closing_hour 24; allowed: at most 23 hours open",
+        ),
+        (
             {"site__charging__staff_stay_hours": [9, 6]},
             "site.charging: staff_stay_hours is [9, 6]: the shortest stay exceeds the longest",
         ),

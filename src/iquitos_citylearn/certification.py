@@ -6,8 +6,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from iquitos_citylearn.env.replay import Trajectory, replay
-from iquitos_citylearn.env.tables import HOURS_PER_DAY
 from iquitos_citylearn.rollout import Rollout
+from iquitos_citylearn.site.clock import HOURS_PER_DAY
 from iquitos_citylearn.site.dataset import write_dataset
 from iquitos_citylearn.site.dataset_reader import read_dataset
 from iquitos_citylearn.site.model import Site

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from iquitos_citylearn.env.arrays import session_rows
 from iquitos_citylearn.env.setting import Setting, make_setting, single_year
 from iquitos_citylearn.optimum.delivery import feasible_delivery
 from iquitos_citylearn.params import Params
@@ -114,6 +115,7 @@ def make_evaluated_years(
 def _target_soc(setting: Setting, site: Site) -> FloatArray:
     sessions, equipment = site.sessions, setting.equipment
     if not equipment.import_limited:
-        return setting.tables.target_soc[0, : len(sessions)]
+        target_soc: FloatArray = setting.tables.target_soc[0, session_rows(setting.years, 0, sessions)]
+        return target_soc
     soc_per_kwh = (equipment.charger_efficiency / equipment.ev_capacity_kwh)[sessions.charger]
     return sessions.arrival_soc + feasible_delivery(setting, sessions) * soc_per_kwh

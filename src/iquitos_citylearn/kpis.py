@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from iquitos_citylearn.env.arrays import session_rows
 from iquitos_citylearn.env.demand import demand_cost_usd
 from iquitos_citylearn.env.reward import TERMS
 from iquitos_citylearn.env.setting import Setting
-from iquitos_citylearn.env.tables import HOURS_PER_DAY
 from iquitos_citylearn.rollout import Rollout
+from iquitos_citylearn.site.clock import HOURS_PER_DAY
 from iquitos_citylearn.site.model import FloatArray, IntArray, Site
 
 SERVICE_TOLERANCE_SOC = 0.01
@@ -126,10 +127,10 @@ def session_outcomes(
     """
     sessions, years = site.sessions, setting.years
     departure_soc = rollout.ev_soc[sessions.departure_step - 1, sessions.charger]
-    n_sessions = len(sessions)
+    row = session_rows(years, 0, sessions)
     kwh_per_soc = (setting.equipment.ev_capacity_kwh / setting.equipment.charger_efficiency)[sessions.charger]
-    required, arrival = years.session_required_soc[0, :n_sessions], years.session_arrival_soc[0, :n_sessions]
-    reachable = setting.tables.target_soc[0, :n_sessions]
+    required, arrival = years.session_required_soc[0, row], years.session_arrival_soc[0, row]
+    reachable = setting.tables.target_soc[0, row]
     unmet = (reachable if target_soc is None else target_soc) - np.minimum(departure_soc, reachable)
     surplus = np.maximum(departure_soc - np.maximum(required, arrival), 0.0)
     return SessionOutcomes(

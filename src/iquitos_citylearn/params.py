@@ -18,6 +18,8 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 HourOfDay = Annotated[int, Field(ge=0, le=23)]
 Monthly = Annotated[tuple[Positive, ...], Field(min_length=12, max_length=12)]
 Hourly = Annotated[tuple[Positive, ...], Field(min_length=24, max_length=24)]
+LONGEST_OPENING_HOURS = 23
+"""The last car of a day and the first of the next have a free hour between them."""
 Autocorrelation = Annotated[float, Field(gt=-1, lt=1)]
 
 
@@ -193,6 +195,11 @@ class ChargingParams(_Section):
     def _ordered(self) -> Self:
         if self.opening_hour >= self.closing_hour:
             raise ValueError(f"opening_hour is {self.opening_hour}, not before closing_hour {self.closing_hour}")
+        if self.closing_hour - self.opening_hour > LONGEST_OPENING_HOURS:
+            raise ValueError(
+                f"opening_hour is {self.opening_hour} and closing_hour {self.closing_hour}; allowed: at most "
+                f"{LONGEST_OPENING_HOURS} hours open"
+            )
         for who in ("staff", "customer"):
             shortest, longest = getattr(self, f"{who}_stay_hours")
             if shortest > longest:

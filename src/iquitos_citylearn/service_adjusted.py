@@ -9,7 +9,7 @@ import pandas as pd
 
 from iquitos_citylearn.env.demand import demand_cost_usd
 from iquitos_citylearn.env.setting import Setting
-from iquitos_citylearn.env.tables import HOURS_PER_DAY
+from iquitos_citylearn.site.clock import HOURS_PER_DAY
 from iquitos_citylearn.site.model import FloatArray, IntArray
 
 NOTHING_TO_GAIN = 1e-9

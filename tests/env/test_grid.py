@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from iquitos_citylearn.env.physics import make_equipment
 from iquitos_citylearn.env.twin import Twin
-from tests.small import bess, constant_run, hand_site, setting_of, small_site, target_socs
+from tests.small import bess, constant_run, hand_site, setting_of, small_site, target_socs, targets_of
 
 # Chargers of hand_site: 2 kW and 4 kW at efficiency 0.5, into 4 kWh. Cars in hours 1 to 2 of both.
 BOTH = [(0, 1, 3, 0.0, 1.0), (1, 1, 3, 0.0, 1.0)]
@@ -86,8 +86,7 @@ def test_limit_that_never_binds_changes_nothing(seed):
 
 def test_what_a_car_needs_is_what_its_charger_can_give_whatever_the_grid_carries(params):
     site = replace(small_site(3, bess="none"), import_limit_kw=1.0)
-    target_soc = setting_of(site, params).tables.target_soc[0]
-    assert target_soc.tolist() == target_socs(replace(site, import_limit_kw=None))
+    assert targets_of(setting_of(site, params), site).tolist() == target_socs(replace(site, import_limit_kw=None))
 
 
 @pytest.mark.parametrize("limit_kw", [-1.0, np.nan, np.inf])

@@ -186,8 +186,7 @@ def test_state_between_action_and_advance():
         assert ((state.charger_kwh[0] > 0.0) <= connected).all()
         advance_env(equipment, years, state, 0)
         assert state.time_step[0] == step + 1
-        arrives = years.session_arrival_step[0] == step + 1
-        for session in np.flatnonzero(arrives):
+        for session in np.flatnonzero(site.sessions.arrival_step == step + 1):
             assert state.ev_soc[0, site.sessions.charger[session]] == np.float32(site.sessions.arrival_soc[session])
     assert (state.ev_soc == 0.0).all()
 

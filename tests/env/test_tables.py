@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from iquitos_citylearn.env.tables import forecast_pv
-from tests.small import bess, constant_run, hand_site, setting_of, small_site, target_socs, years_of
+from tests.small import bess, constant_run, hand_site, setting_of, small_site, target_socs, targets_of, years_of
 
 
 def environment(params, **changes):
@@ -88,11 +88,10 @@ def test_the_shadow_is_the_year_in_which_no_car_charges(params):
 def test_targets_are_what_full_power_from_arrival_reaches_if_less_than_required(params):
     # Charger 0 gives 0.25 of the SOC an hour. Two hours from 0.25 reach 0.75: less than 0.875, more than 0.5.
     site = hand_site([(0, 0, 2, 0.25, 0.875), (0, 3, 5, 0.25, 0.5), (1, 0, 2, 0.25, 1.0), (1, 4, 6, 0.75, 0.5)])
-    targets = setting_of(site, params).tables.target_soc[0]
     # Charger 1 gives 0.5 an hour: 1.0 is within reach; a car that arrives above its need keeps the need as target.
-    assert targets.tolist() == [0.75, 0.5, 1.0, 0.5]
+    assert targets_of(setting_of(site, params), site).tolist() == [0.75, 0.5, 1.0, 0.5]
     random = small_site(5)
-    assert setting_of(random, params).tables.target_soc[0].tolist() == target_socs(random)
+    assert targets_of(setting_of(random, params), random).tolist() == target_socs(random)
 
 
 def test_scales_by_hand(params):

@@ -141,9 +141,7 @@ def test_any_params_give_valid_sessions(seed, opening, hours_open, share, arriva
     assert_valid(sessions, charging, 4, 9)
 
 
-def test_a_day_without_closing_is_refused():
-    with pytest.raises(ValueError, match="closing_hour 24; allowed: at most 23 hours open"):
-        draw(opening_hour=0, closing_hour=24)
+def test_sessions_of_a_site_that_is_open_almost_all_day_have_a_free_row_between_them():
     charging = CHARGING.model_copy(update={"opening_hour": 0, "closing_hour": 23})
     assert_valid(generate_sessions(charging, np.random.default_rng(0), 30), charging, 30, 128)
 

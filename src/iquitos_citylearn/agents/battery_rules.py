@@ -10,7 +10,7 @@ from iquitos_citylearn.agents.rules import Rule
 from iquitos_citylearn.env.action import bess_entry
 from iquitos_citylearn.env.observation import SITE_FEATURES_BEFORE_FORECAST
 from iquitos_citylearn.env.setting import Setting
-from iquitos_citylearn.env.tables import HOURS_PER_DAY
+from iquitos_citylearn.site.clock import HOURS_PER_DAY
 from iquitos_citylearn.site.model import FloatArray
 
 SUNRISE_HOUR, SUNSET_HOUR = 7, 16

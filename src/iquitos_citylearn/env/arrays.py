@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import NamedTuple
 
 import numpy as np
@@ -58,14 +59,15 @@ class Years(NamedTuple):
     price_usd_per_kwh, carbon_kg_per_kwh : ndarray, shape (Y, T)
         Tariff and grid intensity.
     session_of : ndarray of int32, shape (Y, T, n_chargers)
-        Index of the session connected in step t among the year's sessions, -1 where none is.
+        Row of the session connected in step t in the lists of sessions below, -1 where none is.
     connected_first : ndarray of uint64, shape (Y, T + 1)
         Where step t starts in the lists below; it ends where t + 1 starts. Kernels run over these lists: most
         chargers stand idle most of the time. Unsigned, since Numba tests every signed index for counting from the end.
     connected_charger, connected_session : ndarray of uint32, shape (Y, K)
         The chargers with a car, step by step and rising within each, and their sessions; padded with 0.
     session_arrival_step, session_departure_step : ndarray of int32, shape (Y, S)
-        First connected step and first step after the last, padded with -1.
+        First connected step and first step after the last, padded with -1. Sessions are in order of arrival, unlike a
+        site's (`session_rows`): those connected together then share cache lines.
     session_arrival_soc, session_required_soc : ndarray, shape (Y, S)
         As fractions, padded with 0; arrival SOCs are float32 values.
     """
@@ -201,8 +203,8 @@ def make_years(sites: Sequence[Site]) -> Years:
         _check_series(site, f"year {index}")
         _check_sessions(site.sessions, site, f"year {index}")
     width = max(1, *(len(site.sessions) for site in sites))
-    sessions = [site.sessions for site in sites]
-    session_of = np.stack([_session_of(site) for site in sites])
+    sessions = [_in_order_of_arrival(site.sessions) for site in sites]
+    session_of = np.stack([_session_of(s, first.n_steps, first.n_chargers) for s in sessions])
     connected = session_of != NO_SESSION
     longest = int(connected.sum(axis=(1, 2)).max())
     return Years(
@@ -235,9 +237,18 @@ def _pad(values: FloatArray | IntArray, width: int, value: int) -> FloatArray:
     return np.pad(values, (0, width - len(values)), constant_values=value)
 
 
-def _session_of(site: Site) -> NDArray[np.int32]:
-    session_of = np.full((site.n_steps, site.n_chargers), NO_SESSION, dtype=np.int32)
-    sessions = site.sessions
+def session_rows(years: Years, y: int, sessions: Sessions) -> IntArray:
+    """Return the row of each session of the site of year y in the year's lists, shape (n_sessions,)."""
+    return np.asarray(years.session_of[y, sessions.arrival_step, sessions.charger], dtype=np.int64)
+
+
+def _in_order_of_arrival(sessions: Sessions) -> Sessions:
+    order = np.argsort(sessions.arrival_step, kind="stable")
+    return Sessions(**{field.name: getattr(sessions, field.name)[order] for field in fields(Sessions)})
+
+
+def _session_of(sessions: Sessions, n_steps: int, n_chargers: int) -> NDArray[np.int32]:
+    session_of = np.full((n_steps, n_chargers), NO_SESSION, dtype=np.int32)
     n_hours = sessions.departure_step - sessions.arrival_step
     session = np.repeat(np.arange(len(sessions), dtype=np.int32), n_hours)
     hour_of_session = np.arange(len(session)) - np.repeat(np.cumsum(n_hours) - n_hours, n_hours)

@@ -20,9 +20,8 @@ from iquitos_citylearn.env.physics import (
     reset_env,
 )
 from iquitos_citylearn.params import EnvironmentParams
+from iquitos_citylearn.site.clock import HOURS_PER_DAY
 from iquitos_citylearn.site.model import Battery, FloatArray, IntArray, Site
-
-HOURS_PER_DAY = 24
 
 
 class Tables(NamedTuple):

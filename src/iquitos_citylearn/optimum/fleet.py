@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iquitos_citylearn.env.arrays import Equipment
+from iquitos_citylearn.env.arrays import Equipment, session_rows
 from iquitos_citylearn.env.setting import Setting
 from iquitos_citylearn.site.model import FloatArray, IntArray, Sessions
 
@@ -83,10 +83,11 @@ def make_fleet(setting: Setting, sessions: Sessions) -> Fleet:
         If a charger has a minimum power or a car's battery is not linear; names the charger.
     """
     _refuse_nonlinear_cars(setting.equipment)
-    equipment, n_sessions, charger = setting.equipment, len(sessions), sessions.charger
+    equipment, charger = setting.equipment, sessions.charger
+    row = session_rows(setting.years, 0, sessions)
     root = equipment.ev["flat_root"]
-    arrival_soc = np.maximum(setting.years.session_arrival_soc[0, :n_sessions], equipment.ev["min_soc"][charger])
-    missing_soc = np.maximum(setting.tables.target_soc[0, :n_sessions] - arrival_soc, 0.0)
+    arrival_soc = np.maximum(setting.years.session_arrival_soc[0, row], equipment.ev["min_soc"][charger])
+    missing_soc = np.maximum(setting.tables.target_soc[0, row] - arrival_soc, 0.0)
     kwh_per_soc = equipment.ev_capacity_kwh / (equipment.charger_efficiency * root)
     limits = np.minimum(equipment.max_charging_power_kw, equipment.ev["flat_power_kw"] / equipment.charger_efficiency)
     hours, limit = sessions.departure_step - sessions.arrival_step, limits[charger]
@@ -98,7 +99,7 @@ def make_fleet(setting: Setting, sessions: Sessions) -> Fleet:
         rigid |= (hours == 1) | (need >= hours * limit * (1.0 - ROUNDING))
     keys = np.stack([sessions.arrival_step, hours, needed_hours], axis=1)[~rigid]
     kinds, group_of = np.unique(keys, axis=0, return_inverse=True)
-    group = np.full(n_sessions, RIGID)
+    group = np.full(len(sessions), RIGID)
     group[~rigid] = group_of.reshape(-1)
     return Fleet(
         sessions=sessions,

@@ -8,8 +8,9 @@ import pandas as pd
 import pvlib
 
 from iquitos_citylearn.params import Calendar, Location
+from iquitos_citylearn.site.clock import HOURS_PER_YEAR
 from iquitos_citylearn.site.model import FloatArray, Weather
-from iquitos_citylearn.site.sun import HOURS_PER_YEAR, mid_hour_sun
+from iquitos_citylearn.site.sun import mid_hour_sun
 from iquitos_citylearn.site.temperature import humidity_from_temperature
 
 TIMESTAMP = "timestamp"

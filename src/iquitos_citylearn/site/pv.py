@@ -7,8 +7,9 @@ import pvlib
 from scipy.optimize import brentq
 
 from iquitos_citylearn.params import Calendar, Location, PvParams
+from iquitos_citylearn.site.clock import HOURS_PER_YEAR
 from iquitos_citylearn.site.model import FloatArray, Weather
-from iquitos_citylearn.site.sun import HOURS_PER_YEAR, Sun, mid_hour_sun
+from iquitos_citylearn.site.sun import Sun, mid_hour_sun
 
 WIND_SPEED_M_PER_S = 1.0
 """Wind at the modules where the weather has none; about the mean of a measured year in Iquitos (0.8 m/s)."""

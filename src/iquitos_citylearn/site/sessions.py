@@ -64,8 +64,7 @@ def generate_sessions(charging: ChargingParams, rng: np.random.Generator, n_days
     Raises
     ------
     ValueError
-        When the chargers of a fleet can't request the energy that falls to them, or there is no closing: the last
-        session of a day and the first of the next would have no free row between them.
+        When the chargers of a fleet can't request the energy that falls to them.
 
     Notes
     -----
@@ -75,8 +74,6 @@ def generate_sessions(charging: ChargingParams, rng: np.random.Generator, n_days
     the random numbers held fixed, so that the energy requested meets `energy_requested_kwh_per_day`: the number of
     sessions follows from it.
     """
-    if charging.closing_hour - charging.opening_hour == HOURS_PER_DAY:
-        raise ValueError("charging.opening_hour is 0 and charging.closing_hour 24; allowed: at most 23 hours open")
     parts: list[Sessions] = []
     first_charger = 0
     for name, fleet, target_kwh_per_day in _energy_by_fleet(charging):

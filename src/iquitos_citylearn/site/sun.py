@@ -8,10 +8,8 @@ import pandas as pd
 import pvlib
 
 from iquitos_citylearn.params import Calendar, Location
+from iquitos_citylearn.site.clock import HOURS_PER_YEAR
 from iquitos_citylearn.site.model import FloatArray
-
-HOURS_PER_YEAR = 8760
-HOURS_PER_DAY = 24
 
 
 @dataclass(frozen=True, kw_only=True)

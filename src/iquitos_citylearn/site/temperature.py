@@ -4,8 +4,8 @@ import numpy as np
 
 from iquitos_citylearn.params import WeatherParams
 from iquitos_citylearn.site.autoregressive import ar1
+from iquitos_citylearn.site.clock import HOURS_PER_DAY
 from iquitos_citylearn.site.model import FloatArray
-from iquitos_citylearn.site.sun import HOURS_PER_DAY
 
 SUNRISE_HOUR = 6
 DAYLIGHT_HOURS = 12

@@ -8,8 +8,9 @@ from scipy.stats import beta, norm
 
 from iquitos_citylearn.params import Calendar, Location, WeatherParams
 from iquitos_citylearn.site.autoregressive import ar1
+from iquitos_citylearn.site.clock import HOURS_PER_DAY, HOURS_PER_YEAR
 from iquitos_citylearn.site.model import FloatArray, Weather
-from iquitos_citylearn.site.sun import HOURS_PER_DAY, HOURS_PER_YEAR, Sun, mid_hour_sun
+from iquitos_citylearn.site.sun import Sun, mid_hour_sun
 from iquitos_citylearn.site.temperature import generate_temperature, humidity_from_temperature
 
 DAYS_PER_YEAR = HOURS_PER_YEAR // HOURS_PER_DAY
