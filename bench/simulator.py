@@ -89,7 +89,7 @@ def simulators() -> dict[str, Any]:
             "CityLearn, silent": gym_rate(ChargingEnv(CityLearnSimulator(SCHEMA, site), setting), 24),
             "CityLearn": gym_rate(ChargingEnv(CityLearnSimulator(SCHEMA, site, silent=False), setting), 24),
         },
-        rounds=3,
+        rounds=7,
     )
 
 
@@ -124,9 +124,9 @@ def cost(n_chargers: int, n_steps: int) -> Callable[[], float]:
 
 def chargers() -> dict[str, Any]:
     """Compare sites of 8 to 4,096 chargers."""
-    return measure({f"{n} chargers": cost(n, HORIZON) for n in sorted(CHARGERS, reverse=True)}, rounds=3)
+    return measure({f"{n} chargers": cost(n, HORIZON) for n in sorted(CHARGERS, reverse=True)}, rounds=9)
 
 
 def horizon() -> dict[str, Any]:
     """Compare horizons of a month to a year."""
-    return measure({f"{days} days": cost(128, 24 * days) for days in DAYS}, rounds=3)
+    return measure({f"{days} days": cost(128, 24 * days) for days in DAYS}, rounds=9)
