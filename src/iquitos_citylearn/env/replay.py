@@ -19,8 +19,8 @@ from iquitos_citylearn.site.model import FloatArray, Site
 
 CITYLEARN = "iquitos_citylearn.env.citylearn"
 """What a process that replays imports."""
-N_PARTS = 8
-"""Parts of a year aimed at: several for each process, so that all end at the same time."""
+N_PARTS = 9
+"""Parts of a year aimed at: with another year's weeks, as long as one part, five for each of two processes."""
 FIRST_HOUR = 1
 
 
