@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from iquitos_citylearn.env.arrays import session_rows
 from iquitos_citylearn.env.battery import charge_battery, idle_battery, make_batteries, rest_battery
 from iquitos_citylearn.env.physics import (
     advance_env,
@@ -152,6 +153,17 @@ def run_batch(equipment, years, state, actions):
     for step in range(actions.shape[1]):
         for e in range(actions.shape[0]):
             step_env(equipment, years, state, e, actions[e, step], 0.0)
+
+
+def test_sessions_stand_in_order_of_arrival_and_are_found_by_those_of_the_site():
+    site = random_site(np.random.default_rng(1), 5, 96)
+    years, sessions = make_years([site]), site.sessions
+    assert (np.diff(sessions.arrival_step) < 0).any()
+    assert (np.diff(years.session_arrival_step[0]) >= 0).all()
+    row = session_rows(years, 0, sessions)
+    assert sorted(row) == list(range(len(sessions)))
+    for name in ("arrival_step", "departure_step", "required_soc"):
+        np.testing.assert_array_equal(getattr(years, f"session_{name}")[0, row], getattr(sessions, name))
 
 
 def test_batch_over_years_equals_single_runs():
