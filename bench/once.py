@@ -13,7 +13,7 @@ from iquitos_citylearn.env.replay import replay_executor
 from iquitos_citylearn.env.setting import Setting, make_setting
 from iquitos_citylearn.optimum.optimiser import Optimiser
 from iquitos_citylearn.params import load_params
-from iquitos_citylearn.rollout import roll_out
+from iquitos_citylearn.rollout import trace_year
 
 SLICE = 48
 
@@ -50,14 +50,14 @@ def linear_program() -> dict[str, Any]:
 def certification() -> dict[str, Any]:
     """Time a year of charging at once in CityLearn, in two processes, and its first days in one."""
     site = headline_site()
-    rollout = roll_out(ConstantPolicy(1.0, site.n_chargers), raw_setting())
-    first = rollout.copy(SLICE)
+    year = trace_year(ConstantPolicy(1.0, site.n_chargers), raw_setting())
+    first = [series.copy(SLICE) for series in year]
 
     def year_in_processes() -> dict[str, Any]:
         with replay_executor(site) as executor:
-            return certify(rollout, SCHEMA, site, executor=executor)
+            return certify(*year, SCHEMA, site, executor=executor)
 
-    begun = timed(time.perf_counter, lambda: certify(first, SCHEMA, site, SLICE))
+    begun = timed(time.perf_counter, lambda: certify(*first, SCHEMA, site, SLICE))
     figures = measure({f"first {SLICE} steps, one process": begun}, rounds=3)
-    year = timed(time.perf_counter, year_in_processes)()
-    return {"a year, two processes": summary([year])} | figures
+    seconds = timed(time.perf_counter, year_in_processes)()
+    return {"a year, two processes": summary([seconds])} | figures

@@ -10,11 +10,18 @@ import pytest
 from iquitos_citylearn.agents.rules import ConstantPolicy, RandomPolicy
 from iquitos_citylearn.certification import CertificationError, certify, certify_sample
 from iquitos_citylearn.env.observation import forecast_hours, observation_names
-from iquitos_citylearn.evaluation import Candidate, certify_and_write, median_index, run_candidates, write_trace
+from iquitos_citylearn.evaluation import (
+    Candidate,
+    certify_and_write,
+    evaluation_of,
+    median_index,
+    run_candidate,
+    write_trace,
+)
 from iquitos_citylearn.evaluation_years import make_evaluated_years
 from iquitos_citylearn.kpis import SUMMED
 from iquitos_citylearn.references import best_constants, find_references
-from iquitos_citylearn.rollout import roll_out, roll_out_years
+from iquitos_citylearn.rollout import roll_out_years, trace_year, trace_years
 from iquitos_citylearn.service_adjusted import Reference
 from iquitos_citylearn.year_figures import year_figures
 from tests.small import TERMS, hand_site, setting_of, small_site, years_of
@@ -56,7 +63,8 @@ def candidates(*actions):
 
 
 def evaluate(name, candidates, years, metrics_folder, schema):
-    certify_and_write(run_candidates(name, candidates, years, REFERENCES), metrics_folder, schema=schema)
+    runs = [run_candidate(candidate, years, REFERENCES) for candidate in candidates]
+    certify_and_write(evaluation_of(name, runs, years, REFERENCES), metrics_folder, schema=schema)
 
 
 @pytest.fixture(scope="module")
@@ -155,11 +163,11 @@ def test_the_trace_holds_every_step_exactly(evaluated, years):
     )
     assert len(table) == 72
     action = (1.0, -1.0, 0.0)[evaluated.result["seed"]]
-    rollout, _ = roll_out_years(ConstantPolicy(action, 3), years.setting)
+    (rollout, _), (trace,) = trace_years(ConstantPolicy(action, 3), years.setting, n_traced=1)
     written = table.to_numpy()
     n_names = len(names)
-    np.testing.assert_array_equal(written[:, :n_names].astype(np.float32), rollout.observation)
-    np.testing.assert_array_equal(written[:, n_names : n_names + 3].astype(np.float64), rollout.charger_action)
+    np.testing.assert_array_equal(written[:, :n_names].astype(np.float32), trace.observation)
+    np.testing.assert_array_equal(written[:, n_names : n_names + 3].astype(np.float64), trace.charger_action)
     np.testing.assert_array_equal(written[:, n_names + 3 :].astype(np.float64), rollout.reward_terms)
 
 
@@ -168,7 +176,8 @@ def test_the_same_evaluation_gives_the_same_bytes_and_the_trace_can_be_made_agai
     for path in (p for p in evaluated.folder.rglob("*") if p.is_file()):
         assert (tmp_path / path.relative_to(evaluated.folder)).read_bytes() == path.read_bytes(), path
     action = (1.0, -1.0, 0.0)[evaluated.result["seed"]]
-    write_trace(tmp_path / "again.csv", roll_out_years(ConstantPolicy(action, 3), years.setting)[0], years)
+    (rollout, _), (trace,) = trace_years(ConstantPolicy(action, 3), years.setting, n_traced=1)
+    write_trace(tmp_path / "again.csv", rollout, trace, years)
     assert (tmp_path / "again.csv").read_bytes() == (evaluated.simulations / "trace_SAC.csv").read_bytes()
 
 
@@ -200,10 +209,21 @@ def test_what_citylearn_cannot_replay_is_written_all_the_same_and_says_why(years
 
 
 def test_years_side_by_side_are_the_years_one_by_one(years):
-    for index, rollout in enumerate(roll_out_years(ConstantPolicy(0.3, 3), years.setting)):
-        alone = roll_out(ConstantPolicy(0.3, 3), years.setting_of(index))
-        for name in vars(alone):
-            np.testing.assert_array_equal(getattr(rollout, name), getattr(alone, name), err_msg=name)
+    policy = ConstantPolicy(0.3, 3)
+    for index, side_by_side in enumerate(zip(*trace_years(policy, years.setting, n_traced=2), strict=True)):
+        for series, alone in zip(side_by_side, trace_year(policy, years.setting_of(index)), strict=True):
+            for name in vars(alone):
+                np.testing.assert_array_equal(getattr(series, name), getattr(alone, name), err_msg=name)
+
+
+def test_what_came_of_a_year_is_the_same_whether_it_is_traced_or_not(years):
+    plain = roll_out_years(ConstantPolicy(0.3, 3), years.setting)
+    rollouts, traces = trace_years(ConstantPolicy(0.3, 3), years.setting, n_traced=1)
+    assert (len(rollouts), len(traces)) == (2, 1)
+    np.testing.assert_array_equal(traces[0].charger_kwh.sum(axis=1), plain[0].ev_kwh)
+    for rollout, other in zip(rollouts, plain, strict=True):
+        for name in vars(other):
+            np.testing.assert_array_equal(getattr(rollout, name), getattr(other, name), err_msg=name)
 
 
 def test_what_there_is_to_gain_and_what_a_constant_gains(years):
@@ -227,28 +247,28 @@ def test_what_there_is_to_gain_and_what_a_constant_gains(years):
 
 @pytest.mark.parametrize("series", ["net_kwh", "bess_soc", "charger_kwh", "ev_soc"])
 def test_the_smallest_tampering_with_any_quantity_shows(years, stored, series):
-    rollout = roll_out(ConstantPolicy(1.0, 3), years.setting_of(0))
-    assert certify(rollout, stored.schema, stored.site)["max_abs_deviation"] == 0.0
-    values = getattr(rollout, series)
+    rollout, trace = trace_year(ConstantPolicy(1.0, 3), years.setting_of(0))
+    assert certify(rollout, trace, stored.schema, stored.site)["max_abs_deviation"] == 0.0
+    values = getattr(trace if series == "charger_kwh" else rollout, series)
     step = np.unravel_index(np.argmax(np.abs(values)), values.shape)
     values[step] = np.nextafter(values[step], np.inf)
-    deviation = certify(rollout, stored.schema, stored.site)["max_abs_deviation"]
+    deviation = certify(rollout, trace, stored.schema, stored.site)["max_abs_deviation"]
     assert 0.0 < deviation < 1e-9
 
 
 def test_tampering_with_an_action_shows(years, stored):
-    rollout = roll_out(ConstantPolicy(1.0, 3), years.setting_of(0))
-    charging = np.argwhere(rollout.charger_kwh > 0.5)[0]
-    rollout.charger_action[tuple(charging)] *= 0.5
-    assert certify(rollout, stored.schema, stored.site)["max_abs_deviation"] > 0.1
+    rollout, trace = trace_year(ConstantPolicy(1.0, 3), years.setting_of(0))
+    charging = np.argwhere(trace.charger_kwh > 0.5)[0]
+    trace.charger_action[tuple(charging)] *= 0.5
+    assert certify(rollout, trace, stored.schema, stored.site)["max_abs_deviation"] > 0.1
 
 
 def test_a_sample_is_replayed_from_a_data_set_of_its_own_up_to_its_last_step(years):
-    rollout = roll_out_years(ConstantPolicy(1.0, 3), years.setting)[1]
-    rollout = rollout.copy(30)
-    assert certify_sample(rollout, years.sites[1]) == {"n_steps": 30, "max_abs_deviation": 0.0}
+    (_, rollout), (_, trace) = trace_years(ConstantPolicy(1.0, 3), years.setting, n_traced=2)
+    rollout, trace = rollout.copy(30), trace.copy(30)
+    assert certify_sample(rollout, trace, years.sites[1]) == {"n_steps": 30, "max_abs_deviation": 0.0}
     rollout.net_kwh[29] += 1.0
-    assert certify_sample(rollout, years.sites[1])["max_abs_deviation"] == pytest.approx(1.0)
+    assert certify_sample(rollout, trace, years.sites[1])["max_abs_deviation"] == pytest.approx(1.0)
 
 
 def test_a_twin_that_runs_another_site_is_not_certified_and_the_result_says_so(params, years, stored, tmp_path):
@@ -267,13 +287,13 @@ def test_a_twin_that_runs_another_site_is_not_certified_and_the_result_says_so(p
 def test_a_dispatched_battery_is_replayed_and_traced(params, stored_agent_bess, tmp_path):
     site = stored_agent_bess.site
     years = make_evaluated_years(params, (1,), [site], [0], "raw")
-    rollout = roll_out(RandomPolicy(0, site.n_chargers + 1), years.setting)
-    assert np.ptp(rollout.bess_action) > 1.0
-    assert certify(rollout, stored_agent_bess.schema, site)["max_abs_deviation"] == 0.0
-    write_trace(tmp_path / "trace.csv", rollout, years)
-    trace = pd.read_csv(tmp_path / "trace.csv", float_precision="round_trip")
-    np.testing.assert_array_equal(trace["action_bess"], rollout.bess_action)
-    assert trace["obs_month_peak"].max() > 0.0
+    rollout, trace = trace_year(RandomPolicy(0, site.n_chargers + 1), years.setting)
+    assert np.ptp(trace.bess_action) > 1.0
+    assert certify(rollout, trace, stored_agent_bess.schema, site)["max_abs_deviation"] == 0.0
+    write_trace(tmp_path / "trace.csv", rollout, trace, years)
+    table = pd.read_csv(tmp_path / "trace.csv", float_precision="round_trip")
+    np.testing.assert_array_equal(table["action_bess"], trace.bess_action)
+    assert table["obs_month_peak"].max() > 0.0
 
 
 def test_under_an_import_limit_a_car_lacks_what_the_best_plan_would_have_given_it(params):

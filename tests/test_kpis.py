@@ -6,7 +6,7 @@ import pytest
 
 from iquitos_citylearn.env.twin import Twin
 from iquitos_citylearn.kpis import SUMMED, key_figures, make_timeseries, session_outcomes
-from iquitos_citylearn.rollout import roll_out
+from iquitos_citylearn.rollout import trace_year
 from tests.small import (
     TERMS,
     bess,
@@ -38,10 +38,10 @@ class Replay:
 
 def figures_of(site, params, actions, calendar_year=2023):
     setting = setting_of(site, params)
-    rollout = roll_out(Replay(actions), setting)
+    rollout, trace = trace_year(Replay(actions), setting)
     series = make_timeseries(rollout, setting, site, calendar_year)
     outcomes = session_outcomes(rollout, setting, site)
-    return key_figures(series, outcomes, setting.tables.evening[0]), series, outcomes, rollout
+    return key_figures(series, outcomes, setting.tables.evening[0]), series, outcomes, trace
 
 
 def charging(site, *charger_steps):
@@ -64,14 +64,14 @@ def test_the_columns_and_the_hours(params):
 def test_series_and_figures_recomputed_from_the_steps_of_the_twin(params, bess_kind):
     site = small_site(41, bess=bess_kind)
     actions = random_policy_actions(np.random.default_rng(1), site.n_steps, site.n_chargers)
-    figures, series, outcomes, rollout = figures_of(site, params, actions)
+    figures, series, outcomes, trace = figures_of(site, params, actions)
 
     twin, session, targets = Twin(site), session_at(site), target_socs(site)
     totals = dict.fromkeys(SUMMED, 0.0)
     peak = evening_peak = unmet = over = 0.0
     served = n_sessions = 0
     for t in range(site.n_steps):
-        result = twin.step(rollout.charger_action[t])
+        result = twin.step(trace.charger_action[t])
         row = series.iloc[t]
         grid_import, grid_export = max(result.net_kwh, 0.0), max(-result.net_kwh, 0.0)
         expected = {

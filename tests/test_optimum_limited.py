@@ -15,7 +15,7 @@ from iquitos_citylearn.optimum.fleet import charger_plan, make_fleet, session_kw
 from iquitos_citylearn.optimum.objectives import OBJECTIVES
 from iquitos_citylearn.optimum.optimiser import Optimiser
 from iquitos_citylearn.optimum.program import Program
-from iquitos_citylearn.rollout import roll_out
+from iquitos_citylearn.rollout import roll_out, trace_year
 from tests.small import bess, hand_site, setting_of, small_site
 from tests.test_optimum_exact import LIMITS, N_TINY, lossless, tiny_sites
 
@@ -85,12 +85,12 @@ def test_plan_stays_within_the_limit_when_replayed_and_delivers_what_is_feasible
     setting = setting_of(site, params)
     optimiser = Optimiser(setting, site.sessions)
     optimum = optimiser.optimum(objective)
-    rollout = roll_out(optimum.policy, setting)
-    np.testing.assert_allclose(rollout.charger_kwh, optimum.policy.charger_kwh, rtol=0, atol=2e-6)
+    rollout, trace = trace_year(optimum.policy, setting)
+    np.testing.assert_allclose(trace.charger_kwh, optimum.policy.charger_kwh, rtol=0, atol=2e-6)
     assert (rollout.net_kwh <= np.maximum(site.load_kwh - site.pv_kwh, limit_kw) + 1e-4).all()
     feasible_kwh = feasible_delivery(setting, site.sessions)
     need_kwh = make_fleet(setting, site.sessions).need_kwh
-    assert rollout.charger_kwh.sum() == pytest.approx(feasible_kwh.sum(), abs=1e-4)
+    assert rollout.ev_kwh.sum() == pytest.approx(feasible_kwh.sum(), abs=1e-4)
     assert need_kwh.sum() - feasible_kwh.sum() == pytest.approx(optimiser.program.unmet_kwh, abs=1e-5)
     assert (feasible_kwh >= -1e-9).all()
     assert (feasible_kwh <= need_kwh + 1e-6).all()

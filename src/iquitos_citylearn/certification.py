@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from iquitos_citylearn.env.replay import Trajectory, replay
-from iquitos_citylearn.rollout import Rollout
+from iquitos_citylearn.rollout import Rollout, Trace
 from iquitos_citylearn.site.clock import HOURS_PER_DAY
 from iquitos_citylearn.site.dataset import write_dataset
 from iquitos_citylearn.site.dataset_reader import read_dataset
@@ -22,6 +22,7 @@ class CertificationError(RuntimeError):
 
 def certify(
     rollout: Rollout,
+    trace: Trace,
     schema: Path,
     site: Site,
     n_steps: int | None = None,
@@ -31,7 +32,7 @@ def certify(
 
     Parameters
     ----------
-    rollout : Rollout
+    rollout, trace : Rollout, Trace
         What the twin said; of the steps that are replayed.
     schema : Path
         The year's CityLearn data set.
@@ -48,16 +49,16 @@ def certify(
         `n_steps` replayed, and the largest absolute deviation of net consumption, battery SOC, charger energies and
         car SOCs between CityLearn and the twin.
     """
-    trajectory = Trajectory(rollout.net_kwh, rollout.bess_soc, rollout.charger_kwh, rollout.ev_soc)
+    trajectory = Trajectory(rollout.net_kwh, rollout.bess_soc, trace.charger_kwh, rollout.ev_soc)
     dispatched = site.bess is not None and not site.bess_automatic
-    bess_action = rollout.bess_action if dispatched else None
-    replayed = replay(schema, site, rollout.charger_action, bess_action, trajectory, n_steps, executor=executor)
+    bess_action = trace.bess_action if dispatched else None
+    replayed = replay(schema, site, trace.charger_action, bess_action, trajectory, n_steps, executor=executor)
     return {"n_steps": replayed.n_steps, "max_abs_deviation": replayed.max_abs_deviation}
 
 
-def certify_sample(rollout: Rollout, site: Site) -> dict[str, Any]:
+def certify_sample(rollout: Rollout, trace: Trace, site: Site) -> dict[str, Any]:
     """Write a year as a CityLearn data set and replay its first steps: those of the rollout (`certify`)."""
     with TemporaryDirectory(prefix="sampled_year_") as folder:
         write_dataset(site, Path(folder))
         schema = Path(folder) / "schema.json"
-        return certify(rollout, schema, read_dataset(schema), len(rollout.net_kwh))
+        return certify(rollout, trace, schema, read_dataset(schema), len(rollout.net_kwh))

@@ -1,7 +1,7 @@
 """Evaluation of a policy: every seed over every evaluation year on the twin, certified in CityLearn, and the files."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -23,7 +23,7 @@ from iquitos_citylearn.evaluation_years import Years
 from iquitos_citylearn.kpis import make_timeseries
 from iquitos_citylearn.references import bound_out_of_reach
 from iquitos_citylearn.results import COMPLETE, write_outputs
-from iquitos_citylearn.rollout import Rollout, roll_out_years
+from iquitos_citylearn.rollout import Rollout, Trace, trace_years
 from iquitos_citylearn.service_adjusted import Reference, captured_shares
 from iquitos_citylearn.year_figures import mean_figures, year_figures
 
@@ -53,6 +53,26 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class CandidateRun:
+    """What a candidate did, and what of it CityLearn replays.
+
+    Attributes
+    ----------
+    training : dict
+        `Candidate.training`.
+    figures : list of dict
+        Of every year in its order: seed, year, key figures, captured shares.
+    headline, sampled : tuple of Rollout and Trace
+        All of the headline year; the first weeks of another one.
+    """
+
+    training: dict[str, Any]
+    figures: list[dict[str, Any]]
+    headline: tuple[Rollout, Trace]
+    sampled: tuple[Rollout, Trace]
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """A policy, evaluated.
 
@@ -61,18 +81,14 @@ class Evaluation:
     name : str
         Of the policy, in upper case, as in `result_SAC.json`.
     years : Years
-        What it was run over.
+        The evaluation years, the headline year first.
     references : mapping of int to Reference
         What there is to gain, by the seed of the year.
     runs, further_runs : list of dict
         Figures of every seed in every year that counts, the seeds in their order and the years in theirs; the same of
         the years that were run along.
-    training : dict
-        Record of the candidate with the median reward (`Candidate.training`).
-    headline_run : dict
-        Its figures of the headline year.
-    headline, sampled : Rollout
-        What of its years CityLearn replays: all of the headline year, the first weeks of another one.
+    median : CandidateRun
+        The candidate with the median reward.
     """
 
     name: str
@@ -80,66 +96,65 @@ class Evaluation:
     references: Mapping[int, Reference]
     runs: list[dict[str, Any]]
     further_runs: list[dict[str, Any]]
-    training: dict[str, Any]
-    headline_run: dict[str, Any]
-    headline: Rollout
-    sampled: Rollout
+    median: CandidateRun
 
 
-def run_candidates(
-    name: str,
-    candidates: Sequence[Candidate],
-    years: Years,
-    references: Mapping[int, Reference],
-    n_counted: int | None = None,
-) -> Evaluation:
-    """Run every candidate over every year.
+def run_candidate(candidate: Candidate, years: Years, references: Mapping[int, Reference]) -> CandidateRun:
+    """Run a candidate over every year.
 
     Parameters
     ----------
-    name : str
-        Name of the policy.
-    candidates : sequence of Candidate
-        One per seed.
+    candidate : Candidate
+        Of one seed.
     years : Years
         The evaluation years, the headline year first, and others to be run along: a network takes hardly longer to
         decide for more years at a time.
     references : mapping of int to Reference
         What there is to gain, by the seed of the year.
-    n_counted : int or None
-        How many of the years, from the first, count for the median; None for all.
 
     Raises
     ------
     FloatingPointError
         If anything in a year is not finite.
     """
-    n_counted = len(years.seeds) if n_counted is None else n_counted
-    runs, further, rewards, kept = [], [], [], []
-    for candidate in candidates:
-        rollouts, figures = run_candidate(name, candidate, years, references)
-        runs += figures[:n_counted]
-        further += figures[n_counted:]
-        rewards.append(fmean(run["reward"]["total"] for run in figures[:n_counted]))
-        replayed = rollouts[HEADLINE].copy(), rollouts[SAMPLED].copy(SAMPLED_STEPS)
-        kept.append((candidate.training, figures[HEADLINE], *replayed))
-        del rollouts  # as large as those of the next candidate
-    return Evaluation(name, years, references, runs, further, *kept[median_index(rewards)])
-
-
-def run_candidate(
-    name: str, candidate: Candidate, years: Years, references: Mapping[int, Reference]
-) -> tuple[list[Rollout], list[dict[str, Any]]]:
-    """Return every year of a candidate, and of each its seed, year, figures and captured shares (`run_candidates`)."""
-    rollouts = roll_out_years(candidate.policy, years.setting)
+    rollouts, traces = trace_years(candidate.policy, years.setting, n_traced=len((HEADLINE, SAMPLED)))
     named = {"seed": candidate.seed} if candidate.seed is not None else {}
     runs = []
     for index, rollout in enumerate(rollouts):
         figures = year_figures(rollout, years, index)
         shares = captured_shares(figures, references[years.seeds[index]])
         runs.append(named | {"year": years.seeds[index]} | figures | shares)
-    logger.info("%s seed %s: %s", name, candidate.seed, _in_short(runs[HEADLINE]))
-    return rollouts, runs
+    headline = rollouts[HEADLINE].copy(), traces[HEADLINE].copy()
+    sampled = rollouts[SAMPLED].copy(SAMPLED_STEPS), traces[SAMPLED].copy(SAMPLED_STEPS)
+    return CandidateRun(candidate.training, runs, headline, sampled)
+
+
+def evaluation_of(
+    name: str, candidates: Iterable[CandidateRun], years: Years, references: Mapping[int, Reference]
+) -> Evaluation:
+    """Gather what every candidate of a policy did, one per seed.
+
+    Parameters
+    ----------
+    name : str
+        Name of the policy.
+    candidates : iterable of CandidateRun
+        From `run_candidate`, over these years and others after them.
+    years : Years
+        The years that count: the evaluation years.
+    references : mapping of int to Reference
+        What there is to gain in them, by the seed of the year.
+    """
+    n_counted = len(years.seeds)
+    runs, further, rewards, done = [], [], [], list(candidates)
+    for candidate in done:
+        counted = candidate.figures[:n_counted]
+        headline = counted[HEADLINE]
+        logger.info("%s seed %s: %s", name, headline.get("seed"), _in_short(headline))
+        runs += counted
+        further += candidate.figures[n_counted:]
+        rewards.append(fmean(run["reward"]["total"] for run in counted))
+    return Evaluation(name, years, references, runs, further, done[median_index(rewards)])
 
 
 def certify_and_write(
@@ -154,7 +169,7 @@ def certify_and_write(
     Parameters
     ----------
     evaluation : Evaluation
-        From `run_candidates`.
+        From `evaluation_of`.
     metrics_folder : Path
         Where `result_<name>.json` and `simulations/` go.
     schema : Path or None
@@ -170,11 +185,11 @@ def certify_and_write(
     OutputError
         If something can't be written as it should be; the rest is, and the result says what it is worth.
     """
-    name, years = evaluation.name, evaluation.years
+    name, years, median = evaluation.name, evaluation.years, evaluation.median
     certification, problem = _certified(evaluation, schema)
     result: dict[str, Any] = {"status": "not certified" if problem else COMPLETE, "agent": name}
-    result |= evaluation.headline_run
-    result |= ({"training": evaluation.training} if evaluation.training else {}) | dict(extra)
+    result |= median.figures[HEADLINE]
+    result |= ({"training": median.training} if median.training else {}) | dict(extra)
     result |= {
         "mean": mean_figures(evaluation.runs),
         "reference": asdict(evaluation.references[years.seeds[HEADLINE]])
@@ -182,13 +197,13 @@ def certify_and_write(
         "certification": certification,
         "runs": evaluation.runs,
     } | ({"error": problem} if problem else {})
-    rollout, setting, site = evaluation.headline, years.setting_of(HEADLINE), years.sites[HEADLINE]
+    setting, site = years.setting_of(HEADLINE), years.sites[HEADLINE]
     tables: dict[Path, Callable[[Path], None]] = {}
     if schema is not None:
-        series = make_timeseries(rollout, setting, site, years.calendar_year)
+        series = make_timeseries(median.headline[0], setting, site, years.calendar_year)
         simulations = metrics_folder / "simulations"
         tables[simulations / f"timeseries_{name}.csv"] = lambda path: write_csv(path, series)
-        tables[simulations / f"trace_{name}.csv"] = lambda path: write_trace(path, rollout, years)
+        tables[simulations / f"trace_{name}.csv"] = lambda path: write_trace(path, *median.headline, years)
     write_outputs(metrics_folder / f"result_{name}.json", result, tables)
     if problem:
         raise CertificationError(f"{name}: {problem}; see the result")
@@ -199,7 +214,7 @@ def median_index(values: Sequence[float]) -> int:
     return int(np.argsort(np.asarray(values), kind="stable")[(len(values) - 1) // 2])
 
 
-def write_trace(path: Path, rollout: Rollout, years: Years) -> None:
+def write_trace(path: Path, rollout: Rollout, trace: Trace, years: Years) -> None:
     """Write every step of the headline year.
 
     Columns are `obs_...`, one `action_<charger>` per charger as CityLearn takes it, `action_bess` where the agent
@@ -208,12 +223,10 @@ def write_trace(path: Path, rollout: Rollout, years: Years) -> None:
     chargers = [charger.name for charger in years.sites[HEADLINE].chargers]
     tables = years.setting.tables
     names = observation_names(forecast_hours(tables), chargers, tables.n_peak_entries)
-    columns: dict[str, NDArray[Any]] = {
-        f"obs_{name}": rollout.observation[:, index] for index, name in enumerate(names)
-    }
-    columns |= {f"action_{name}": rollout.charger_action[:, index] for index, name in enumerate(chargers)}
+    columns: dict[str, NDArray[Any]] = {f"obs_{name}": trace.observation[:, index] for index, name in enumerate(names)}
+    columns |= {f"action_{name}": trace.charger_action[:, index] for index, name in enumerate(chargers)}
     if dispatches_bess(years.setting.equipment):
-        columns["action_bess"] = rollout.bess_action
+        columns["action_bess"] = trace.bess_action
     columns |= {f"reward_{term}": rollout.reward_terms[:, index] for index, term in enumerate(TERMS)}
     write_csv(path, pa.table({name: np.ascontiguousarray(values) for name, values in columns.items()}))
 
@@ -229,13 +242,13 @@ def _certified(evaluation: Evaluation, schema: Path | None) -> tuple[dict[str, d
 
 
 def _certify(evaluation: Evaluation, schema: Path | None) -> dict[str, dict[str, Any]]:
-    years = evaluation.years
-    sampled, year = (evaluation.sampled, years.sites[SAMPLED]), {"year": years.seeds[SAMPLED]}
+    years, median = evaluation.years, evaluation.median
+    sampled, year = (*median.sampled, years.sites[SAMPLED]), {"year": years.seeds[SAMPLED]}
     if schema is None:
         return {"sampled": year | certify_sample(*sampled)}
     with replay_executor(years.sites[HEADLINE]) as executor:
         sample = executor.submit(certify_sample, *sampled)
-        whole = certify(evaluation.headline, schema, years.sites[HEADLINE], executor=executor)
+        whole = certify(*median.headline, schema, years.sites[HEADLINE], executor=executor)
         return {"headline": {"year": years.seeds[HEADLINE]} | whole, "sampled": year | sample.result()}
 
 

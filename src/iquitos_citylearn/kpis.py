@@ -60,7 +60,7 @@ def make_timeseries(rollout: Rollout, setting: Setting, site: Site, calendar_yea
         "timestamp": _timestamps(calendar_year, site.n_steps),
         "building_load_kwh": years.load_kwh[0],
         "pv_generation_kwh": years.pv_kwh[0],
-        "ev_charging_kwh": rollout.charger_kwh.sum(axis=1),
+        "ev_charging_kwh": rollout.ev_kwh,
         "bess_charge_kwh": np.maximum(rollout.bess_kwh, 0.0),
         "bess_discharge_kwh": np.maximum(-rollout.bess_kwh, 0.0),
         "bess_soc": rollout.bess_soc,

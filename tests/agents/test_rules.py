@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from iquitos_citylearn.agents.rules import RULES, CarReader, Cars, ConstantPolicy, RuleParams, by_laxity
 from iquitos_citylearn.cli import BASELINES, Agent, Policy
 from iquitos_citylearn.env.action import MAPPINGS
-from iquitos_citylearn.rollout import roll_out
+from iquitos_citylearn.rollout import trace_year
 from iquitos_citylearn.stages.baseline import OPTIMUM
 from tests.small import hand_site, setting_of, targets_of
 
@@ -20,8 +20,8 @@ def run(params, name, site=None, **changes):
     site = site or hand_site(SESSIONS)
     rule = RULES[name]
     setting = setting_of(site, params, rule.action_mapping, **HORIZON)
-    rollout = roll_out(rule.make(setting, RuleParams(**({"least_laxity_limit_kw": 1e9} | changes))), setting)
-    charged = {(int(t), int(c)): float(rollout.charger_kwh[t, c]) for t, c in np.argwhere(rollout.charger_kwh > 0)}
+    rollout, trace = trace_year(rule.make(setting, RuleParams(**({"least_laxity_limit_kw": 1e9} | changes))), setting)
+    charged = {(int(t), int(c)): float(trace.charger_kwh[t, c]) for t, c in np.argwhere(trace.charger_kwh > 0)}
     return charged, rollout
 
 

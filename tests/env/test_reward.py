@@ -318,7 +318,7 @@ def test_the_parts_sum_to_the_reward_where_something_charges(params, bess_kind):
     site = small_site(51, bess=bess_kind)
     actions = random_policy_actions(np.random.default_rng(3), site.n_steps, site.n_chargers)
     parts, terms = parts_of(site, params, actions)
-    charging = roll_out(Replay(actions), setting_of(site, params)).charger_kwh.sum(axis=1) > 0.0
+    charging = roll_out(Replay(actions), setting_of(site, params)).ev_kwh > 0.0
     assert 10 < charging.sum() < site.n_steps
     np.testing.assert_allclose(parts[charging].sum(axis=1), terms[charging].sum(axis=1), rtol=1e-9, atol=1e-11)
     # Without charging, only the EV term is some charger's.

@@ -172,7 +172,7 @@ def test_an_entry_of_0_is_the_rule_and_a_policy_without_one_leaves_it_to_the_rul
     rollouts = [
         roll_out(ConstantPolicy(0.5, site.n_chargers), setting_of(chosen, params)) for chosen in (by_rule, site)
     ]
-    for name in ("net_kwh", "bess_soc", "charger_kwh"):
+    for name in ("net_kwh", "bess_soc", "ev_kwh", "ev_soc"):
         np.testing.assert_array_equal(*(getattr(rollout, name) for rollout in rollouts))
     entry_0 = np.column_stack([np.full((site.n_steps, site.n_chargers), 0.5), np.zeros(site.n_steps)])
     _, _, infos = run(site, params, entry_0.astype(np.float32), "raw")

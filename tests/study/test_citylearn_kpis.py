@@ -7,7 +7,7 @@ import pytest
 from iquitos_citylearn.agents.rules import ConstantPolicy
 from iquitos_citylearn.evaluation_years import make_evaluated_years
 from iquitos_citylearn.kpis import session_outcomes
-from iquitos_citylearn.rollout import roll_out_years
+from iquitos_citylearn.rollout import trace_year
 from iquitos_citylearn.study.citylearn_kpis import citylearn_kpis
 from iquitos_citylearn.year_figures import year_figures
 
@@ -18,9 +18,14 @@ def years(params, stored):
 
 
 @pytest.fixture(scope="module")
-def rollout(years):
+def traced(years):
     """Three quarters of the power: some cars get what they ask for, some not."""
-    return roll_out_years(ConstantPolicy(0.5, 3), years.setting)[0]
+    return trace_year(ConstantPolicy(0.5, 3), years.setting)
+
+
+@pytest.fixture(scope="module")
+def rollout(traced):
+    return traced[0]
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +34,8 @@ def ours(years, rollout):
 
 
 @pytest.fixture(scope="module")
-def theirs(rollout, stored):
-    return {name.removeprefix("district_"): value for name, value in citylearn_kpis(stored.schema, rollout).items()}
+def theirs(traced, stored):
+    return {name.removeprefix("district_"): value for name, value in citylearn_kpis(stored.schema, traced[1]).items()}
 
 
 @pytest.mark.parametrize(
@@ -61,7 +66,7 @@ def test_its_cost_gives_nothing_for_exports(rollout, years, theirs):
 
 
 def test_its_baseline_is_the_site_without_battery_and_without_cars(rollout, theirs):
-    bare = rollout.net_kwh - rollout.bess_kwh - rollout.charger_kwh.sum(axis=1)
+    bare = rollout.net_kwh - rollout.bess_kwh - rollout.ev_kwh
     assert theirs["energy_grid_total_import_baseline_kwh"] == pytest.approx(np.maximum(bare, 0).sum(), rel=1e-6)
     ratio = theirs["energy_grid_total_import_control_kwh"] / theirs["energy_grid_total_import_baseline_kwh"]
     assert theirs["energy_grid_ratio_to_baseline_import_total_ratio"] == pytest.approx(ratio)
@@ -87,7 +92,7 @@ def test_figures_are_numbers(theirs):
 
 
 def test_its_peaks_are_means_of_ratios_and_its_battery_counts_both_ways(rollout, theirs):
-    bare = np.maximum(rollout.net_kwh - rollout.bess_kwh - rollout.charger_kwh.sum(axis=1), 0.0)
+    bare = np.maximum(rollout.net_kwh - rollout.bess_kwh - rollout.ev_kwh, 0.0)
     imported = np.maximum(rollout.net_kwh, 0.0)
     whole = theirs["energy_grid_shape_quality_peak_all_time_average_to_baseline_ratio"]
     assert whole == pytest.approx(imported.max() / bare.max(), rel=1e-5)

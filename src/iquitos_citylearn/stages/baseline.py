@@ -3,7 +3,7 @@
 from typing import Any
 
 from iquitos_citylearn.env.replay import begin_replays
-from iquitos_citylearn.evaluation import HEADLINE, Candidate, certify_and_write, run_candidates
+from iquitos_citylearn.evaluation import HEADLINE, Candidate, certify_and_write, evaluation_of, run_candidate
 from iquitos_citylearn.evaluation_years import SCHEMA, Years, read_evaluation_years
 from iquitos_citylearn.optimum.objectives import OBJECTIVES
 from iquitos_citylearn.optimum.optimiser import Optimiser
@@ -31,8 +31,9 @@ def evaluate_optimum(params: Params) -> None:
     optimiser = Optimiser(years.setting_of(HEADLINE), years.sites[HEADLINE].sessions)
     figures: dict[str, Any] = {name: optimiser.optimum(name).summary() for name in OBJECTIVES}
     note = {"bound_out_of_reach": bound_out_of_reach(years.sites[0])}
-    candidate, references = Candidate(None, optimum_policy(years), {}), read_references(REFERENCES, years.seeds)
-    evaluation = run_candidates(OPTIMUM.upper(), [candidate], years, references)
+    references = read_references(REFERENCES, years.seeds)
+    run = run_candidate(Candidate(None, optimum_policy(years), {}), years, references)
+    evaluation = evaluation_of(OPTIMUM.upper(), [run], years, references)
     certify_and_write(evaluation, METRICS, schema=DATA / SCHEMA, extra={OPTIMUM: figures | note})
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from iquitos_citylearn.artifacts import write_json
 from iquitos_citylearn.params import Params
+from iquitos_citylearn.processes import run_in_processes
 from iquitos_citylearn.site.dataset import write_dataset
 from iquitos_citylearn.site.draw import DrawReport, draw_site
 from iquitos_citylearn.site.model import Site
@@ -19,13 +20,15 @@ logger = logging.getLogger(__name__)
 def build_dataset(params: Params, data_folder: Path, metrics_folder: Path) -> None:
     """Write `data/site`, `data/training/<seed>`, `data/evaluation/<seed>` and `metrics/dataset.json`.
 
-    Nothing is written before all years are drawn.
+    Years are drawn in processes side by side; nothing is written before all are drawn.
     """
     draws = params.site.draws
-    peak_hours = params.environment.evening_peak_hours
-    headline = draw_site(params.site, draws.headline_seed, peak_hours)
-    training = {seed: draw_site(params.site, seed, peak_hours) for seed in draws.training_seeds}
-    evaluation = {seed: draw_site(params.site, seed, peak_hours) for seed in draws.evaluation_seeds}
+    seeds = (draws.headline_seed, *draws.training_seeds, *draws.evaluation_seeds)
+    draw = partial(draw_site, params.site, evening_peak_hours=params.environment.evening_peak_hours)
+    drawn = dict(zip(seeds, run_in_processes(draw, seeds), strict=True))
+    headline = drawn[draws.headline_seed]
+    training = {seed: drawn[seed] for seed in draws.training_seeds}
+    evaluation = {seed: drawn[seed] for seed in draws.evaluation_seeds}
     summary = summarise(params.site, headline, training, evaluation)
     replace_folder(data_folder / "site", lambda folder: write_dataset(headline[0], folder))
     replace_folder(data_folder / "training", partial(_write_draws, training))

@@ -8,23 +8,23 @@ from iquitos_citylearn.artifacts import write_json
 from iquitos_citylearn.env.action import MAPPINGS
 from iquitos_citylearn.evaluation_years import Years, read_evaluation_years, read_training_years
 from iquitos_citylearn.params import Params
-from iquitos_citylearn.processes import run_in_processes
+from iquitos_citylearn.processes import process_pool
 from iquitos_citylearn.references import as_content, best_constants, bound_out_of_reach, find_references
 from iquitos_citylearn.service_adjusted import Reference
 from iquitos_citylearn.stages.folders import DATA, REFERENCES
 
-READERS: tuple[Callable[..., Years], ...] = (read_evaluation_years, read_training_years)
-
 
 def write_references(params: Params) -> None:
     """Write `metrics/references.json`; constant actions are tried under every mapping, whatever the agents use."""
-    (evaluation, out_of_reach), (training, _) = run_in_processes(partial(_references_of, params=params), READERS)
-    constants = run_in_processes(partial(_best_constants, params=params, references=evaluation), tuple(MAPPINGS))
-    content = as_content(
-        evaluation | training,
-        dict(zip(MAPPINGS, constants, strict=True)),
-        bound_out_of_reach=out_of_reach,
-    )
+    with process_pool(__name__) as pool:
+        training = pool.submit(_references_of, read_training_years, params)
+        evaluation, out_of_reach = pool.submit(_references_of, read_evaluation_years, params).result()
+        constants = pool.map(partial(_best_constants, params=params, references=evaluation), MAPPINGS)
+        content = as_content(
+            evaluation | training.result()[0],
+            dict(zip(MAPPINGS, constants, strict=True)),
+            bound_out_of_reach=out_of_reach,
+        )
     write_json(REFERENCES, content)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from iquitos_citylearn.agents.rules import RULES, Rule, RuleParams
 from iquitos_citylearn.env.replay import CITYLEARN, begin_replays
 from iquitos_citylearn.env.setting import Setting
-from iquitos_citylearn.evaluation import HEADLINE, Candidate, certify_and_write, run_candidates
+from iquitos_citylearn.evaluation import HEADLINE, Candidate, certify_and_write, evaluation_of, run_candidate
 from iquitos_citylearn.evaluation_years import read_evaluation_years
 from iquitos_citylearn.params import Params
 from iquitos_citylearn.processes import run_in_processes
@@ -40,9 +40,10 @@ def evaluate_rule(name: str, params: Params, schema: Path | None = None) -> None
     if schema is not None:
         begin_replays(years.sites[HEADLINE])
     seeds = params.evaluation.random_seeds if name == RANDOM else (None,)
-    candidates = [Candidate(seed, rule_policy(name, params, years.setting, seed or 0), {}) for seed in seeds]
-    evaluation = run_candidates(name.upper(), candidates, years, read_references(REFERENCES, years.seeds))
-    certify_and_write(evaluation, METRICS, schema=schema)
+    candidates = (Candidate(seed, rule_policy(name, params, years.setting, seed or 0), {}) for seed in seeds)
+    references = read_references(REFERENCES, years.seeds)
+    runs = (run_candidate(candidate, years, references) for candidate in candidates)
+    certify_and_write(evaluation_of(name.upper(), runs, years, references), METRICS, schema=schema)
 
 
 def rule_policy(name: str, params: Params, setting: Setting, random_seed: int = 0) -> Rule:

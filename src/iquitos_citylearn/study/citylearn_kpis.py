@@ -30,7 +30,7 @@ from pathlib import Path
 from iquitos_citylearn.env.citylearn import CityLearnSimulator
 from iquitos_citylearn.evaluation_years import SCHEMA
 from iquitos_citylearn.params import load_params
-from iquitos_citylearn.rollout import Rollout
+from iquitos_citylearn.rollout import Trace
 from iquitos_citylearn.site.dataset_reader import read_dataset
 from iquitos_citylearn.stages.folders import DATA
 from iquitos_citylearn.stages.trace import run_again
@@ -38,18 +38,18 @@ from iquitos_citylearn.stages.trace import run_again
 
 def figures_of_policy(policy: str) -> dict[str, float]:
     """Return CityLearn's own figures of a policy whose headline year is published here (`citylearn_kpis`)."""
-    rollout, _ = run_again(policy, load_params(Path("params.yaml")))
-    return citylearn_kpis(DATA / SCHEMA, rollout)
+    _, trace, _ = run_again(policy, load_params(Path("params.yaml")))
+    return citylearn_kpis(DATA / SCHEMA, trace)
 
 
-def citylearn_kpis(schema: Path, rollout: Rollout) -> dict[str, float]:
+def citylearn_kpis(schema: Path, trace: Trace) -> dict[str, float]:
     """Run the actions of a year through CityLearn in one piece and return its own figures of the site.
 
     Parameters
     ----------
     schema : Path
         Data set of the year.
-    rollout : Rollout
+    trace : Trace
         Whose actions.
 
     Returns
@@ -58,6 +58,6 @@ def citylearn_kpis(schema: Path, rollout: Rollout) -> dict[str, float]:
         Every figure of the district that is a number, by CityLearn's name.
     """
     simulator = CityLearnSimulator(schema, read_dataset(schema))
-    for charger_action, bess_action in zip(rollout.charger_action, rollout.bess_action, strict=True):
+    for charger_action, bess_action in zip(trace.charger_action, trace.bess_action, strict=True):
         simulator.step(charger_action, float(bess_action))
     return simulator.key_figures()
