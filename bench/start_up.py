@@ -21,7 +21,12 @@ SNIPPETS = {
     "training: imports and params": f"{RARELY}import iquitos_citylearn.stages.train{PARAMS}",
     "training: imports of what trains": f"{RARELY}import iquitos_citylearn.agents.training",
     "evaluation: imports and params": f"{RARELY}import iquitos_citylearn.stages.evaluate{PARAMS}",
-    "evaluation: imports of what replays, meanwhile": f"{RARELY}import iquitos_citylearn.env.citylearn",
+    "evaluation: imports of what runs candidates": f"{RARELY}import iquitos_citylearn.stages.candidates",
+    "evaluation: the same, and of what replays": (
+        f"{RARELY}import iquitos_citylearn.stages.candidates, iquitos_citylearn.env.citylearn"
+    ),
+    "baseline: imports and params": f"{RARELY}import iquitos_citylearn.stages.baseline{PARAMS}",
+    "baseline: imports of what replays, meanwhile": f"{RARELY}import iquitos_citylearn.env.citylearn",
 }
 FIRST_STEP = (
     "import time; from bench.simulator import batch_rate; from bench.sites import setting_of; "

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,8 @@ from tests.pipelines import TINY, copy_project, repro, set_params
 from tests.small import setting_of, small_site, with_demand_charge, years_of
 
 ROOT = Path(__file__).resolve().parents[1]
+
+os.environ["DVC_NO_ANALYTICS"] = "true"  # of DVC in folders that tests make
 
 
 class Stored(NamedTuple):

@@ -10,6 +10,11 @@ from iquitos_citylearn.study.case import prepare_case
 from tests.conftest import ROOT
 
 
+def dvc(folder, *arguments):
+    command = [sys.executable, "-m", "dvc", *arguments]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
 def test_a_case_is_a_pipeline_of_its_own_on_overlaid_params(tmp_path):
     overlay, folder = tmp_path / "short.yaml", tmp_path / "cases" / "short"
     overlay.write_text("site: {calendar: {n_days: 3}}\n")
@@ -20,11 +25,8 @@ def test_a_case_is_a_pipeline_of_its_own_on_overlaid_params(tmp_path):
     assert (folder / "dvc.yaml").read_bytes() == (ROOT / "dvc.yaml").read_bytes()
     assert (folder / "src").resolve() == ROOT / "src"
     assert (folder / "data" / "raw").resolve() == ROOT / "data" / "raw"
-    listed = subprocess.run(
-        [sys.executable, "-m", "dvc", "stage", "list", "--name-only"],
-        cwd=folder, check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    assert "train_sac" in listed.stdout.split()
+    assert "train_sac" in dvc(folder, "stage", "list", "--name-only").split()
+    assert dvc(folder, "config", "core.analytics").split() == ["false"], "a case reports to nobody"
 
 
 def test_an_overlay_that_does_not_fit_changes_nothing(tmp_path):

@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from iquitos_citylearn.env.replay import CITYLEARN
 from iquitos_citylearn.evaluation import CandidateRun, certify_and_write, evaluation_of
 from iquitos_citylearn.evaluation_years import SCHEMA, read_evaluation_years
 from iquitos_citylearn.params import Params
@@ -21,7 +20,7 @@ def evaluate_agent(agent: str, params: Params) -> None:
     """Write result, time series and trace of an agent; its candidates are run in processes side by side."""
     agent_params = params.agent(agent)
     run = partial(_run_candidate, agent=agent, params=params)
-    *trained, untrained = run_in_processes(run, (*agent_params.seeds, UNTRAINED), CANDIDATES, CITYLEARN)
+    *trained, untrained = run_in_processes(run, (*agent_params.seeds, UNTRAINED), CANDIDATES)
     years = read_evaluation_years(params, DATA, agent_params.action_mapping)
     evaluation = evaluation_of(agent.upper(), trained, years, read_references(REFERENCES, years.seeds))
     constants = read_best_constants(REFERENCES, agent_params.action_mapping)

@@ -14,6 +14,12 @@ from iquitos_citylearn.stages.folders import METRICS
 
 LINKED = ("src", "requirements", "data/raw")
 LOCK = Path("dvc.lock")
+SETTINGS = """[core]
+    no_scm = true
+    analytics = false
+    check_update = false
+"""
+"""Of a case's DVC: it is no git repository, and reports to nobody."""
 
 
 class CaseError(RuntimeError):
@@ -49,6 +55,7 @@ def prepare_case(folder: Path, overlay: Path, root: Path = Path(), *, from_run: 
     shutil.copyfile(root / "dvc.yaml", folder / "dvc.yaml")
     if not (folder / ".dvc").is_dir():
         _dvc(folder, "init", "--quiet", "--no-scm")
+        (folder / ".dvc" / "config").write_text(SETTINGS, encoding="utf-8")
     if from_run and not (folder / LOCK).exists():
         _dvc(folder, "cache", "dir", "--local", str((root / ".dvc" / "cache").resolve()))
         shutil.copytree(root / METRICS, folder / METRICS, dirs_exist_ok=True)
@@ -57,7 +64,8 @@ def prepare_case(folder: Path, overlay: Path, root: Path = Path(), *, from_run: 
 
 
 def _dvc(folder: Path, *arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=folder, check=True)
+    environment = os.environ | {"DVC_NO_ANALYTICS": "true"}  # until the settings are there
+    subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=folder, env=environment, check=True)
 
 
 def run_case(folder: Path) -> None:
