@@ -20,12 +20,12 @@ SNIPPETS = {
     "import of the twin": "import iquitos_citylearn.env.setting, iquitos_citylearn.env.batch",
     "training: imports and params": f"{RARELY}import iquitos_citylearn.stages.train{PARAMS}",
     "training: imports of what trains": f"{RARELY}import iquitos_citylearn.agents.training",
-    "evaluation: imports and params": f"{RARELY}import iquitos_citylearn.stages.evaluate{PARAMS}",
+    "evaluation: imports of the command, and params": f"{RARELY}import iquitos_citylearn.stages.evaluate{PARAMS}",
     "evaluation: imports of what runs candidates": f"{RARELY}import iquitos_citylearn.stages.candidates",
     "evaluation: the same, and of what replays": (
         f"{RARELY}import iquitos_citylearn.stages.candidates, iquitos_citylearn.env.citylearn"
     ),
-    "baseline: imports and params": f"{RARELY}import iquitos_citylearn.stages.baseline{PARAMS}",
+    "baseline: imports of the command, and params": f"{RARELY}import iquitos_citylearn.stages.baseline{PARAMS}",
     "baseline: imports of what replays, meanwhile": f"{RARELY}import iquitos_citylearn.env.citylearn",
 }
 FIRST_STEP = (

@@ -112,6 +112,23 @@ def test_an_untrained_agent_is_one_message(iquitos, tmp_path):
     assert results_in(tmp_path) == ["params.yaml"]
 
 
+def test_a_model_or_a_record_that_is_not_there_is_one_message(iquitos, tmp_path):
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    folder = tmp_path / "models" / "sac"
+    folder.mkdir(parents=True)
+    for records, message in (
+        ({"seed_0": {}}, "training.json: says nothing of seed 1; `dvc repro train_sac` trains it"),
+        (
+            {f"seed_{seed}": {} for seed in range(3)},
+            "seed_0.zip: no model; `dvc repro train_sac` trains it, `dvc pull`",
+        ),
+    ):
+        (folder / "training.json").write_text(json.dumps(records))
+        code, _, err = iquitos("evaluate", "--policy", "sac")
+        assert code == 1
+        assert err.startswith(f"error: models/sac/{message}")
+
+
 def test_comparing_nothing_names_every_missing_result_and_writes_nothing(iquitos, tmp_path):
     shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
     code, out, err = iquitos("compare")

@@ -216,6 +216,26 @@ def test_years_side_by_side_are_the_years_one_by_one(years):
                 np.testing.assert_array_equal(getattr(series, name), getattr(alone, name), err_msg=name)
 
 
+def test_years_run_along_count_for_nothing_but_themselves(params, years):
+    further = make_evaluated_years(params, (7,), [years_of(years.sites[0], 1)[0]], [2], "raw")
+    three = make_evaluated_years(params, (*SEEDS, 7), [*years.sites, *further.sites], [0, 1, 2], "raw")
+    references = REFERENCES | {7: REFERENCE}
+    runs = [run_candidate(candidate, three, references) for candidate in candidates(1.0, -1.0, 0.0)]
+    evaluation = evaluation_of("PPO", runs, years, REFERENCES)
+    assert [run["year"] for run in evaluation.runs] == [*SEEDS] * 3
+    assert [run["year"] for run in evaluation.further_runs] == [7] * 3
+    alone = evaluation_of("PPO", [run_candidate(c, years, REFERENCES) for c in candidates(1.0, -1.0, 0.0)], years, {})
+    assert evaluation.runs == alone.runs
+    assert evaluation.median.training == alone.median.training
+    with pytest.raises(ValueError, match=r"PPO was run over the years \(2023,\); it must be \(2023, 101\)"):
+        evaluation_of("PPO", [replace(runs[0], figures=runs[0].figures[:1])], years, REFERENCES)
+
+
+def test_no_more_years_are_traced_than_there_are(years):
+    with pytest.raises(ValueError, match="n_traced is 3; it must be between 0 and 2"):
+        trace_years(ConstantPolicy(0.3, 3), years.setting, n_traced=3)
+
+
 def test_what_came_of_a_year_is_the_same_whether_it_is_traced_or_not(years):
     plain = roll_out_years(ConstantPolicy(0.3, 3), years.setting)
     rollouts, traces = trace_years(ConstantPolicy(0.3, 3), years.setting, n_traced=1)

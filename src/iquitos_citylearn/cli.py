@@ -112,6 +112,10 @@ def train(
 def evaluate(policy: Annotated[Policy, typer.Option(help="Which policy.")]) -> None:
     """Run a policy over the evaluation years, certified in CityLearn."""
     if policy.value in list(Agent):
+        from iquitos_citylearn.fork_server import CANDIDATES
+        from iquitos_citylearn.processes import begin_imports
+
+        begin_imports(CANDIDATES)  # while this process imports the rest
         from iquitos_citylearn.stages.evaluate import evaluate_agent
 
         with _reported(f"evaluate@{policy}"):

@@ -88,7 +88,7 @@ class Evaluation:
         Figures of every seed in every year that counts, the seeds in their order and the years in theirs; the same of
         the years that were run along.
     median : CandidateRun
-        The candidate with the median reward.
+        Of the candidate with the median reward.
     """
 
     name: str
@@ -117,7 +117,7 @@ def run_candidate(candidate: Candidate, years: Years, references: Mapping[int, R
     FloatingPointError
         If anything in a year is not finite.
     """
-    rollouts, traces = trace_years(candidate.policy, years.setting, n_traced=len((HEADLINE, SAMPLED)))
+    rollouts, traces = trace_years(candidate.policy, years.setting, n_traced=max(HEADLINE, SAMPLED) + 1)
     named = {"seed": candidate.seed} if candidate.seed is not None else {}
     runs = []
     for index, rollout in enumerate(rollouts):
@@ -130,7 +130,7 @@ def run_candidate(candidate: Candidate, years: Years, references: Mapping[int, R
 
 
 def evaluation_of(
-    name: str, candidates: Iterable[CandidateRun], years: Years, references: Mapping[int, Reference]
+    name: str, candidate_runs: Iterable[CandidateRun], years: Years, references: Mapping[int, Reference]
 ) -> Evaluation:
     """Gather what every candidate of a policy did, one per seed.
 
@@ -138,21 +138,28 @@ def evaluation_of(
     ----------
     name : str
         Name of the policy.
-    candidates : iterable of CandidateRun
+    candidate_runs : iterable of CandidateRun
         From `run_candidate`, over these years and others after them.
     years : Years
         The years that count: the evaluation years.
     references : mapping of int to Reference
         What there is to gain in them, by the seed of the year.
+
+    Raises
+    ------
+    ValueError
+        If a candidate was run over other years.
     """
     n_counted = len(years.seeds)
-    runs, further, rewards, done = [], [], [], list(candidates)
-    for candidate in done:
-        counted = candidate.figures[:n_counted]
+    runs, further, rewards, done = [], [], [], list(candidate_runs)
+    for candidate_run in done:
+        counted = candidate_run.figures[:n_counted]
+        if (seeds := tuple(run["year"] for run in counted)) != years.seeds:
+            raise ValueError(f"{name} was run over the years {seeds}; it must be {years.seeds}")
         headline = counted[HEADLINE]
         logger.info("%s seed %s: %s", name, headline.get("seed"), _in_short(headline))
         runs += counted
-        further += candidate.figures[n_counted:]
+        further += candidate_run.figures[n_counted:]
         rewards.append(fmean(run["reward"]["total"] for run in counted))
     return Evaluation(name, years, references, runs, further, done[median_index(rewards)])
 

@@ -84,11 +84,6 @@ def read_all_years(params: Params, data_folder: Path, action_mapping: str) -> Ye
     return make_evaluated_years(params, *both, action_mapping)
 
 
-def n_evaluation_years(params: Params) -> int:
-    """Return how many years no agent trains on."""
-    return 1 + len(params.site.draws.evaluation_seeds)
-
-
 def _evaluation_years(params: Params, data_folder: Path) -> _Read:
     draws = params.site.draws
     headline = read_dataset(data_folder / SCHEMA)

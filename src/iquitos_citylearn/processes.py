@@ -1,8 +1,10 @@
-"""Processes side by side, each fresh, so that a result does not depend on what ran before it."""
+"""Processes side by side, started fresh; each may run several tasks, which must not depend on one another."""
 
 import contextlib
+import faulthandler
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
@@ -15,6 +17,10 @@ from typing import Any, ParamSpec, TypeVar
 
 N_PROCESSES = 2
 """Processes at a time, unless told otherwise: each holds its own years, about 0.6 GiB."""
+DUMP_SIGNAL = signal.SIGUSR1
+"""What makes a process write the stacks of its threads to stderr."""
+DUMP_S = 1.0
+"""What it is given for that [s]."""
 
 Arguments = ParamSpec("Arguments")
 Task = TypeVar("Task")
@@ -94,6 +100,7 @@ def end_with_parent(exit_status: int) -> None:
 def _begin_in(folder: Path) -> None:
     """Begin a process of a pool: it would start in the folder that Python was started in, and never end by itself."""
     os.chdir(folder)
+    faulthandler.register(DUMP_SIGNAL, all_threads=True)
     end_with_parent(exit_status=1)
 
 

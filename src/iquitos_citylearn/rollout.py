@@ -141,10 +141,14 @@ def trace_years(policy: Policy, setting: Setting, n_traced: int) -> tuple[list[R
 
     Raises
     ------
+    ValueError
+        If there are not so many years to be traced.
     FloatingPointError
         If an action, a reward or a state, or an observation that is kept, is not finite; names quantity and step.
     """
     n_years, n_steps, n_chargers = setting.years.session_of.shape
+    if not 0 <= n_traced <= n_years:
+        raise ValueError(f"n_traced is {n_traced}; it must be between 0 and {n_years}, the number of years")
     observation_space, action_space = make_spaces(setting)
     years = Rollout.empty(n_years, n_steps, n_chargers)
     traces = Trace.empty(n_traced, n_steps, observation_space.shape[0], n_chargers)

@@ -170,11 +170,6 @@ def test_a_keyword_argument_that_does_not_fit_is_named(params, agent, kwargs, me
         small_model(params, agent, class_kwargs=kwargs)
 
 
-def test_a_missing_model_says_how_to_get_it(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"seed_1\.zip: no model; `dvc repro train_sac` trains it, `dvc pull`"):
-        read_model("sac", tmp_path / "seed_1.zip")
-
-
 def test_devices(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert [resolve_device(agent, "auto") for agent in AGENTS] == ["cpu"] * 3

@@ -70,19 +70,23 @@ def test_a_killed_evaluation_started_again_gives_the_same_bytes(tmp_path):
     assert outputs(killed) == outputs(left_alone)
 
 
-def test_an_evaluation_that_takes_too_long_is_ended_and_says_where_it_stood(tmp_path):
-    # A data set that is a pipe nobody writes to: reading it never ends.
+@pytest.mark.parametrize(
+    ("arguments", "name"), [(EVALUATE[len(PROGRAM) :], "baseline@uncontrolled"), (("references",), "references")]
+)
+def test_a_stage_that_takes_too_long_is_ended_and_says_where_it_stood(tmp_path, arguments, name):
+    # A data set that is a pipe nobody writes to: reading it never ends, in this process or in one beside it.
     prepare_evaluation(tmp_path)
     schema = tmp_path / "data" / "site" / "schema.json"
     schema.unlink()
     os.mkfifo(schema)
     before = outputs(tmp_path)
     limited = os.environ | {"IQUITOS_MAX_HOURS": "0.002"}
-    ended = subprocess.run(EVALUATE, cwd=tmp_path, env=limited, capture_output=True, text=True, check=False)
+    command = (*PROGRAM, *arguments)
+    ended = subprocess.run(command, cwd=tmp_path, env=limited, capture_output=True, text=True, check=False)
     assert ended.returncode == STALLED
-    assert "the watchdog ends baseline@uncontrolled: it has run for 0.002 h, its limit" in ended.stderr
+    assert f"the watchdog ends {name}: it has run for 0.002 h, its limit" in ended.stderr
     assert "read_dataset" in ended.stderr
     assert outputs(tmp_path) == before
-    status = json.loads((tmp_path / "runs" / "baseline@uncontrolled" / "status.json").read_text())
+    status = json.loads((tmp_path / "runs" / name / "status.json").read_text())
     assert status["state"] == "failed"
     assert "its limit" in status["error"]

@@ -10,14 +10,13 @@ from multiprocessing import connection
 from multiprocessing.sharedctypes import RawValue
 
 from iquitos_citylearn.agents.jobs import INTERRUPTED, STALLED, SeedJob
-from iquitos_citylearn.agents.worker import DUMP_SIGNAL, STOP_SIGNALS, TRAINING, run_worker, signals_held_back
-from iquitos_citylearn.processes import fresh_processes
+from iquitos_citylearn.agents.worker import STOP_SIGNALS, TRAINING, run_worker, signals_held_back
+from iquitos_citylearn.processes import DUMP_S, DUMP_SIGNAL, fresh_processes
 
 logger = logging.getLogger(__name__)
 
 POLL_S = 0.2
 GRACE_S = 25.0
-DUMP_S = 1.0
 
 
 class TrainingStoppedError(RuntimeError):

@@ -11,13 +11,12 @@ from typing import Any
 
 from iquitos_citylearn.agents.jobs import INTERRUPTED, SeedJob
 from iquitos_citylearn.agents.status import update_status
-from iquitos_citylearn.processes import end_with_parent
+from iquitos_citylearn.processes import DUMP_SIGNAL, end_with_parent
 from iquitos_citylearn.standard_streams import flush_standard_streams
 
 logger = logging.getLogger(__name__)
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-DUMP_SIGNAL = signal.SIGUSR1
 TRAINING = "iquitos_citylearn.agents.training"
 """What a worker imports."""
 LOG_FORMAT = "%(asctime)s %(message)s"

@@ -6,3 +6,19 @@ DATA = Path("data")
 METRICS = Path("metrics")
 MODELS = Path("models")
 REFERENCES = METRICS / "references.json"
+
+
+def model_file(agent: str, seed: int) -> Path:
+    """Return where the model of a seed is.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not there; says how to get it.
+    """
+    path = MODELS / agent / f"seed_{seed}.zip"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: no model; `dvc repro train_{agent}` trains it, `dvc pull` fetches a released one"
+        )
+    return path

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from iquitos_citylearn.agents.algorithms import read_model
 from iquitos_citylearn.agents.rules import RULES, Policy
 from iquitos_citylearn.artifacts import read_json
 from iquitos_citylearn.evaluation import HEADLINE, write_trace
@@ -10,8 +9,7 @@ from iquitos_citylearn.evaluation_years import Years, read_all_years, read_evalu
 from iquitos_citylearn.params import Params
 from iquitos_citylearn.rollout import Rollout, Trace, trace_years
 from iquitos_citylearn.stages.baseline import OPTIMUM, optimum_policy
-from iquitos_citylearn.stages.candidates import model_file
-from iquitos_citylearn.stages.folders import DATA, METRICS
+from iquitos_citylearn.stages.folders import DATA, METRICS, model_file
 from iquitos_citylearn.stages.rules import rule_policy
 
 
@@ -37,6 +35,10 @@ def _published(name: str, params: Params) -> tuple[Policy, Years]:
     if name in RULES:
         years = read_evaluation_years(params, DATA, RULES[name].action_mapping)
         return rule_policy(name, params, years.setting), years
-    years = read_all_years(params, DATA, params.agent(name).action_mapping)
+    from iquitos_citylearn.agents.algorithms import read_model  # noqa: PLC0415 - rules need no torch
+    from iquitos_citylearn.agents.training import make_deterministic  # noqa: PLC0415
+
     seed = read_json(METRICS / f"result_{name.upper()}.json")["seed"]
-    return read_model(name, model_file(name, seed)), years
+    make_deterministic(seed)
+    policy = read_model(name, model_file(name, seed))
+    return policy, read_all_years(params, DATA, params.agent(name).action_mapping)

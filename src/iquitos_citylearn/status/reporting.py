@@ -8,8 +8,10 @@ import contextlib
 import faulthandler
 import logging
 import os
+import signal
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from filelock import FileLock
 from iquitos_citylearn.agents.jobs import STALLED
 from iquitos_citylearn.agents.lock import is_held
 from iquitos_citylearn.agents.status import read_status, update_status
+from iquitos_citylearn.processes import DUMP_S, DUMP_SIGNAL
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +86,7 @@ def reported(stage: str, stall_timeout_s: float = SILENT_S) -> Iterator[None]:
 
 @contextlib.contextmanager
 def ended_when_overdue(stage: str) -> Iterator[None]:
-    """End this process and its children, with the stacks of all threads in the log, when the block takes too long.
+    """End this process and its children, with the stacks of their threads in the log, when the block takes too long.
 
     Of stages without steps: trainings have a watchdog of their own, with the same exit status.
     """
@@ -104,10 +107,18 @@ def _end_overdue(stage: str, limit_s: float, is_over: Callable[[float], bool]) -
     logger.error("%s; stacks of process %d:", error, os.getpid())
     faulthandler.dump_traceback(all_threads=True)
     update_status(RUNS_FOLDER / stage / STATUS_FILE, state="failed", error=error)
-    for child in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            child.kill()
+    helpers = psutil.Process().children()
+    workers = [worker for helper in helpers for worker in helper.children(recursive=True)]
+    _send(DUMP_SIGNAL, workers)
+    time.sleep(DUMP_S)
+    _send(signal.SIGKILL, [*workers, *helpers])
     os._exit(STALLED)
+
+
+def _send(number: signal.Signals, processes: Sequence[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
 
 
 def read_report(stage: str) -> Report | None:

@@ -55,7 +55,7 @@ def prepare_case(folder: Path, overlay: Path, root: Path = Path(), *, from_run: 
     shutil.copyfile(root / "dvc.yaml", folder / "dvc.yaml")
     if not (folder / ".dvc").is_dir():
         _dvc(folder, "init", "--quiet", "--no-scm")
-        (folder / ".dvc" / "config").write_text(SETTINGS, encoding="utf-8")
+    (folder / ".dvc" / "config").write_text(SETTINGS, encoding="utf-8")
     if from_run and not (folder / LOCK).exists():
         _dvc(folder, "cache", "dir", "--local", str((root / ".dvc" / "cache").resolve()))
         shutil.copytree(root / METRICS, folder / METRICS, dirs_exist_ok=True)
@@ -64,7 +64,7 @@ def prepare_case(folder: Path, overlay: Path, root: Path = Path(), *, from_run: 
 
 
 def _dvc(folder: Path, *arguments: str) -> None:
-    environment = os.environ | {"DVC_NO_ANALYTICS": "true"}  # until the settings are there
+    environment = os.environ | {"DVC_NO_ANALYTICS": "true"}  # `dvc init` has no settings yet
     subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=folder, env=environment, check=True)
 
 
