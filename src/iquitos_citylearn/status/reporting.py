@@ -76,7 +76,8 @@ def reported(stage: str, stall_timeout_s: float = SILENT_S) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        update_status(file, state="failed", error=str(error) or type(error).__name__)
+        if (read_status(file) or {}).get("state") != "failed":  # else the watchdog has said why
+            update_status(file, state="failed", error=str(error) or type(error).__name__)
         raise
     else:
         update_status(file, state="done")
@@ -117,8 +118,8 @@ def _end_overdue(stage: str, limit_s: float, is_over: Callable[[float], bool]) -
 
 def _send(number: signal.Signals, processes: Sequence[psutil.Process]) -> None:
     for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.send_signal(number)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)
 
 
 def read_report(stage: str) -> Report | None:
