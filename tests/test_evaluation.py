@@ -208,14 +208,6 @@ def test_what_citylearn_cannot_replay_is_written_all_the_same_and_says_why(years
     assert len((tmp_path / "simulations" / "timeseries_PPO.csv").read_text().splitlines()) == 73
 
 
-def test_years_side_by_side_are_the_years_one_by_one(years):
-    policy = ConstantPolicy(0.3, 3)
-    for index, side_by_side in enumerate(zip(*trace_years(policy, years.setting, n_traced=2), strict=True)):
-        for series, alone in zip(side_by_side, trace_year(policy, years.setting_of(index)), strict=True):
-            for name in vars(alone):
-                np.testing.assert_array_equal(getattr(series, name), getattr(alone, name), err_msg=name)
-
-
 def test_years_run_along_count_for_nothing_but_themselves(params, years):
     further = make_evaluated_years(params, (7,), [years_of(years.sites[0], 1)[0]], [2], "raw")
     three = make_evaluated_years(params, (*SEEDS, 7), [*years.sites, *further.sites], [0, 1, 2], "raw")
@@ -229,21 +221,6 @@ def test_years_run_along_count_for_nothing_but_themselves(params, years):
     assert evaluation.median.training == alone.median.training
     with pytest.raises(ValueError, match=r"PPO was run over the years \(2023,\); it must be \(2023, 101\)"):
         evaluation_of("PPO", [replace(runs[0], figures=runs[0].figures[:1])], years, REFERENCES)
-
-
-def test_no_more_years_are_traced_than_there_are(years):
-    with pytest.raises(ValueError, match="n_traced is 3; it must be between 0 and 2"):
-        trace_years(ConstantPolicy(0.3, 3), years.setting, n_traced=3)
-
-
-def test_what_came_of_a_year_is_the_same_whether_it_is_traced_or_not(years):
-    plain = roll_out_years(ConstantPolicy(0.3, 3), years.setting)
-    rollouts, traces = trace_years(ConstantPolicy(0.3, 3), years.setting, n_traced=1)
-    assert (len(rollouts), len(traces)) == (2, 1)
-    np.testing.assert_array_equal(traces[0].charger_kwh.sum(axis=1), plain[0].ev_kwh)
-    for rollout, other in zip(rollouts, plain, strict=True):
-        for name in vars(other):
-            np.testing.assert_array_equal(getattr(rollout, name), getattr(other, name), err_msg=name)
 
 
 def test_what_there_is_to_gain_and_what_a_constant_gains(years):

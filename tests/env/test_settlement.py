@@ -11,7 +11,7 @@ from iquitos_citylearn.env.gym import ChargingEnv
 from iquitos_citylearn.env.observation import observation_names
 from iquitos_citylearn.env.twin import Twin
 from iquitos_citylearn.env.vec_env import ChargingVecEnv
-from iquitos_citylearn.rollout import roll_out
+from iquitos_citylearn.rollout import trace_year
 from tests.small import (
     TERMS,
     bess,
@@ -169,11 +169,13 @@ def test_the_observation_has_the_months_peak(params):
 def test_an_entry_of_0_is_the_rule_and_a_policy_without_one_leaves_it_to_the_rule(params):
     site = small_site(4, bess="agent")
     by_rule = replace(site, bess_automatic=True)
-    rollouts = [
-        roll_out(ConstantPolicy(0.5, site.n_chargers), setting_of(chosen, params)) for chosen in (by_rule, site)
-    ]
-    for name in ("net_kwh", "bess_soc", "ev_kwh", "ev_soc"):
+    rollouts, traces = zip(
+        *(trace_year(ConstantPolicy(0.5, site.n_chargers), setting_of(chosen, params)) for chosen in (by_rule, site)),
+        strict=True,
+    )
+    for name in ("net_kwh", "bess_soc"):
         np.testing.assert_array_equal(*(getattr(rollout, name) for rollout in rollouts))
+    np.testing.assert_array_equal(*(trace.charger_kwh for trace in traces))
     entry_0 = np.column_stack([np.full((site.n_steps, site.n_chargers), 0.5), np.zeros(site.n_steps)])
     _, _, infos = run(site, params, entry_0.astype(np.float32), "raw")
     np.testing.assert_array_equal(rollouts[0].net_kwh, [info["result"]["net_kwh"] for info in infos])

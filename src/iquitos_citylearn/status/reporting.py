@@ -108,11 +108,11 @@ def _end_overdue(stage: str, limit_s: float, is_over: Callable[[float], bool]) -
     logger.error("%s; stacks of process %d:", error, os.getpid())
     faulthandler.dump_traceback(all_threads=True)
     update_status(RUNS_FOLDER / stage / STATUS_FILE, state="failed", error=error)
-    helpers = psutil.Process().children()
-    workers = [worker for helper in helpers for worker in helper.children(recursive=True)]
-    _send(DUMP_SIGNAL, workers)
+    children = psutil.Process().children(recursive=True)
+    helpers = psutil.Process().children()  # the fork server is one: it would die of the signal
+    _send(DUMP_SIGNAL, [child for child in children if child not in helpers])
     time.sleep(DUMP_S)
-    _send(signal.SIGKILL, [*workers, *helpers])
+    _send(signal.SIGKILL, children)
     os._exit(STALLED)
 
 
