@@ -50,4 +50,4 @@ ARG OWNER=1000:1000
 USER $OWNER
 WORKDIR /workspace
 ENTRYPOINT ["tini", "--", "entrypoint"]
-CMD ["python", "-m", "iquitos_citylearn.repro"]
+CMD ["python", "-m", "iquitos_citylearn.tools.repro"]

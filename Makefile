@@ -29,7 +29,7 @@ help: ## List these commands
 setup: $(READY) ## Make .venv and install the locked dependencies and the package
 
 repro: $(READY) ## Run the pipeline: whatever is stale, nothing else; nothing is pulled
-	$(PY) -m iquitos_citylearn.repro
+	$(PY) -m iquitos_citylearn.tools.repro
 	@for agent in sac ppo a2c; do \
 	  [ -e metrics/simulations/trace_$$(echo $$agent | tr a-z A-Z).csv ] || .venv/bin/iquitos trace $$agent || exit; done
 
@@ -52,7 +52,7 @@ lint: $(READY) ## Check style, types and the Dockerfile
 	.venv/bin/hadolint Dockerfile
 
 pull: $(READY) ## Fetch all files of the committed run, or change nothing (REMOTE=name: not from release/)
-	$(PY) -m iquitos_citylearn.pull $(REMOTE)
+	$(PY) -m iquitos_citylearn.tools.pull $(REMOTE)
 
 report: $(READY) ## Write what changed since a commit (BASE=HEAD~1) as Markdown, for a pull request
 	@echo '## Params'; $(PY) -m dvc params diff --md $(BASE)
@@ -87,7 +87,7 @@ licences: $(READY) ## List the licences of all locked packages in requirements/L
 	$(PY) requirements/licences.py
 
 readme: $(READY) ## Put the results in metrics/ into the README, and beside those of the study
-	$(PY) -m iquitos_citylearn.readme
+	$(PY) -m iquitos_citylearn.tools.readme
 	$(PY) -m iquitos_citylearn.study.summary
 
 deps: $(READY) ## Write the modules and versions that each stage uses into dvc.yaml

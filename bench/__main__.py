@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.parts import ON_REQUEST, PARTS, measured
-from iquitos_citylearn.artifacts import write_bytes, write_json
+from iquitos_citylearn.runtime.artifacts import write_bytes, write_json
 
 RESULT, BASELINE, DOCUMENT = Path("metrics/bench.json"), Path("bench/baseline.json"), Path("docs/performance.md")
 BEGIN, END = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"

@@ -7,13 +7,13 @@ from typing import Any
 
 from bench.harness import measure, summary
 from bench.sites import SCHEMA, headline_site
-from iquitos_citylearn.agents.rules import ConstantPolicy
-from iquitos_citylearn.certification import certify
 from iquitos_citylearn.env.replay import replay_executor
 from iquitos_citylearn.env.setting import Setting, make_setting
+from iquitos_citylearn.evaluation.certification import certify
 from iquitos_citylearn.optimum.optimiser import Optimiser
 from iquitos_citylearn.params import load_params
-from iquitos_citylearn.rollout import trace_year
+from iquitos_citylearn.policies.rollout import trace_year
+from iquitos_citylearn.policies.rules import ConstantPolicy
 
 SLICE = 48
 

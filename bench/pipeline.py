@@ -59,7 +59,7 @@ def stages(folder: Path) -> Iterator[tuple[str, float, float]]:
 
     What comes before the first stage is `DVC`.
     """
-    command = [sys.executable, "-m", "iquitos_citylearn.repro"]
+    command = [sys.executable, "-m", "iquitos_citylearn.tools.repro"]
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
         memory = Memory(process.pid)

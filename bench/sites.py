@@ -8,7 +8,7 @@ import numpy as np
 
 from iquitos_citylearn.env.setting import Setting, make_setting
 from iquitos_citylearn.params import load_params
-from iquitos_citylearn.site.dataset_reader import read_dataset
+from iquitos_citylearn.site.citylearn_files.reader import read_dataset
 from iquitos_citylearn.site.model import Sessions, Site
 
 SCHEMA = Path("data/site/schema.json")

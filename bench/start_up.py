@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.harness import measure, summary
 
-RARELY = "from iquitos_citylearn.process_memory import search_garbage_rarely; search_garbage_rarely(); "
+RARELY = "from iquitos_citylearn.runtime.process_memory import search_garbage_rarely; search_garbage_rarely(); "
 """As the program begins."""
 PARAMS = (
     "; from pathlib import Path; from iquitos_citylearn.params import load_params; load_params(Path('params.yaml'))"
@@ -19,11 +19,11 @@ SNIPPETS = {
     "iquitos --help": "import sys; from iquitos_citylearn.cli import app; sys.argv[1:] = ['--help']; app()",
     "import of the twin": "import iquitos_citylearn.env.setting, iquitos_citylearn.env.batch",
     "training: imports and params": f"{RARELY}import iquitos_citylearn.stages.train{PARAMS}",
-    "training: imports of what trains": f"{RARELY}import iquitos_citylearn.agents.training",
+    "training: imports of what trains": f"{RARELY}import iquitos_citylearn.training.seed",
     "evaluation: imports of the command, and params": f"{RARELY}import iquitos_citylearn.stages.evaluate{PARAMS}",
-    "evaluation: imports of what runs candidates": f"{RARELY}import iquitos_citylearn.stages.candidates",
+    "evaluation: imports of what runs candidates": f"{RARELY}import iquitos_citylearn.evaluation.trained",
     "evaluation: the same, and of what replays": (
-        f"{RARELY}import iquitos_citylearn.stages.candidates, iquitos_citylearn.env.citylearn"
+        f"{RARELY}import iquitos_citylearn.evaluation.trained, iquitos_citylearn.env.citylearn"
     ),
     "baseline: imports of the command, and params": f"{RARELY}import iquitos_citylearn.stages.baseline{PARAMS}",
     "baseline: imports of what replays, meanwhile": f"{RARELY}import iquitos_citylearn.env.citylearn",

@@ -24,12 +24,12 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 from bench.harness import measure
 from bench.sites import SCHEMA, headline_site
 from iquitos_citylearn.agents.algorithms import make_model, takes_reward_per_charger
-from iquitos_citylearn.agents.training import make_deterministic
 from iquitos_citylearn.env.citylearn import CityLearnSimulator
 from iquitos_citylearn.env.gym import ChargingEnv
 from iquitos_citylearn.env.setting import Setting, make_setting
 from iquitos_citylearn.env.vec_env import ChargingVecEnv
 from iquitos_citylearn.params import AgentParams, Params, load_params
+from iquitos_citylearn.training.seed import make_deterministic
 
 CITYLEARN_ENVS = 5
 """Environments over CityLearn, at most: each holds its own copy of the year."""

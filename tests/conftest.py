@@ -11,10 +11,10 @@ from filelock import FileLock
 from iquitos_citylearn.env.batch import Batch
 from iquitos_citylearn.env.kernels import cache_folder
 from iquitos_citylearn.params import Params, load_params
-from iquitos_citylearn.site.dataset import write_dataset
-from iquitos_citylearn.site.dataset_reader import read_dataset
+from iquitos_citylearn.site.citylearn_files.reader import read_dataset
+from iquitos_citylearn.site.citylearn_files.writer import write_dataset
+from iquitos_citylearn.site.draw_files import write_draw
 from iquitos_citylearn.site.model import Site
-from iquitos_citylearn.site.storage import write_draw
 from tests.pipelines import TINY, copy_project, repro, set_params
 from tests.small import setting_of, small_site, with_demand_charge, years_of
 

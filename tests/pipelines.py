@@ -7,11 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from iquitos_citylearn.overlay import write_overlaid
+from iquitos_citylearn.tools.overlay import write_overlaid
 
 ROOT = Path(__file__).resolve().parents[1]
 IDENTITY = ("git", "-c", "user.name=test", "-c", "user.email=test@localhost")
-RUNNER = [sys.executable, "-m", "iquitos_citylearn.repro"]
+RUNNER = [sys.executable, "-m", "iquitos_citylearn.tools.repro"]
 
 TINY = """
 site:

@@ -8,7 +8,7 @@ from iquitos_citylearn.env.arrays import session_rows
 from iquitos_citylearn.env.setting import make_setting
 from iquitos_citylearn.env.twin import Twin
 from iquitos_citylearn.params import RewardWeights
-from iquitos_citylearn.site.dataset import as_stored
+from iquitos_citylearn.site.citylearn_files.writer import as_stored
 from iquitos_citylearn.site.model import Battery, Charger, Sessions, Site, Weather, flat_efficiency
 from tests.sites import calendar, random_site
 

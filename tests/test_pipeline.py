@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from iquitos_citylearn.artifacts import read_json
+from iquitos_citylearn.runtime.artifacts import read_json
 from iquitos_citylearn.stages.compare import POLICIES
 from iquitos_citylearn.study.case import prepare_case
 from tests.pipelines import RUNNER, repro, set_params

@@ -7,10 +7,10 @@ from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import RawValue
 from pathlib import Path
 
-from iquitos_citylearn.agents.jobs import SeedJob
-from iquitos_citylearn.agents.worker import TRAINING, run_worker
 from iquitos_citylearn.params import Params
-from iquitos_citylearn.processes import fresh_processes
+from iquitos_citylearn.runtime.processes import fresh_processes
+from iquitos_citylearn.training.jobs import SeedJob
+from iquitos_citylearn.training.worker import TRAINING, run_worker
 
 POLL_S = 0.02
 TINY = {

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from iquitos_citylearn.process_memory import search_garbage_rarely
-from iquitos_citylearn.standard_streams import flush_standard_streams
+from iquitos_citylearn.runtime.process_memory import search_garbage_rarely
+from iquitos_citylearn.runtime.standard_streams import flush_standard_streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,8 +93,8 @@ def train(
     ] = math.inf,
 ) -> None:
     """Train every seed of an agent, from its newest checkpoint on. No option changes a result."""
-    from iquitos_citylearn.agents.jobs import RunOptions
     from iquitos_citylearn.stages import train as stage
+    from iquitos_citylearn.training.jobs import RunOptions
 
     options = RunOptions(
         checkpoint_period_s=checkpoint_period,
@@ -112,8 +112,8 @@ def train(
 def evaluate(policy: Annotated[Policy, typer.Option(help="Which policy.")]) -> None:
     """Run a policy over the evaluation years, certified in CityLearn."""
     if policy.value in list(Agent):
-        from iquitos_citylearn.fork_server import CANDIDATES
-        from iquitos_citylearn.processes import begin_imports
+        from iquitos_citylearn.runtime.fork_server import CANDIDATES
+        from iquitos_citylearn.runtime.processes import begin_imports
 
         begin_imports(CANDIDATES)  # while this process imports the rest
         from iquitos_citylearn.stages.evaluate import evaluate_agent

@@ -16,7 +16,7 @@ import torch
 from stable_baselines3 import A2C, PPO, SAC
 
 from iquitos_citylearn.agents.algorithms import ALGORITHMS, algorithm_class, read_model, resolve_device, write_model
-from iquitos_citylearn.agents.training import training_record
+from iquitos_citylearn.training.seed import training_record
 from tests.agents.small_agents import AGENTS, POLICIES, small_model, small_training
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,7 +124,7 @@ IN_A_PROCESS = """
 import sys
 from pathlib import Path
 from iquitos_citylearn.agents.algorithms import write_model
-from iquitos_citylearn.agents.training import make_deterministic
+from iquitos_citylearn.training.seed import make_deterministic
 from iquitos_citylearn.params import load_params
 from tests.agents.small_agents import AGENTS, small_training
 params = load_params(Path(sys.argv[1]))

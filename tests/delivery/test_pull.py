@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from iquitos_citylearn.artifacts import sha256
-from iquitos_citylearn.pull import PullError, pull
+from iquitos_citylearn.runtime.artifacts import sha256
+from iquitos_citylearn.tools.pull import PullError, pull
 from tests.pipelines import dvc, repro, run
 
 pytestmark = [pytest.mark.xdist_group("pipeline"), pytest.mark.timeout(1200)]
@@ -28,7 +28,7 @@ def object_of(clone, name):
 
 
 def test_a_fresh_clone_gets_everything_and_nothing_is_stale(clone, released):
-    run(clone, sys.executable, "-m", "iquitos_citylearn.pull")
+    run(clone, sys.executable, "-m", "iquitos_citylearn.tools.pull")
     assert dvc(clone, "status").strip() == "Data and pipelines are up to date."
     assert repro(clone)[:2] == (0, [])
     assert run(clone, "git", "status", "--porcelain") == ""
@@ -87,7 +87,7 @@ def test_a_server_that_does_not_answer_is_said(clone):
     dvc(clone, "remote", "add", "--local", "server", "http://127.0.0.1:9/")
     before = work_tree(clone)
     # A process of its own, as users run it: the HTTP client of DVC leaves its session open for good.
-    command = [sys.executable, "-m", "iquitos_citylearn.pull", "server"]
+    command = [sys.executable, "-m", "iquitos_citylearn.tools.pull", "server"]
     ended = subprocess.run(command, check=False, cwd=clone, capture_output=True, text=True)
     assert ended.returncode == 1
     assert "error: remote 'server' (http://127.0.0.1:9/) gives no whole copy" in ended.stderr

@@ -131,7 +131,7 @@ def test_what_one_clone_pushes_another_pulls(kind, request, clone, tmp_path):
     run(tmp_path, "git", "clone", "--quiet", str(clone), str(other))
     shutil.rmtree(other / "release")
     configure(other, settings)
-    run(other, sys.executable, "-m", "iquitos_citylearn.pull", "mine")
+    run(other, sys.executable, "-m", "iquitos_citylearn.tools.pull", "mine")
     assert dvc(other, "status").strip() == "Data and pipelines are up to date."
 
 

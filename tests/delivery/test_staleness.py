@@ -54,7 +54,7 @@ FILES = {
     "Dockerfile": set(),
     "src/iquitos_citylearn/env/reward.py": SIMULATED,
     "src/iquitos_citylearn/site/pv.py": DATASET,
-    "src/iquitos_citylearn/comparison.py": COMPARE,
+    "src/iquitos_citylearn/comparison/compare.py": COMPARE,
     "src/iquitos_citylearn/cli.py": set(),
 }
 PINS = {

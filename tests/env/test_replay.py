@@ -6,9 +6,9 @@ import pytest
 
 from iquitos_citylearn.env.replay import Trajectory, replay, replay_executor
 from iquitos_citylearn.env.twin import Twin
-from iquitos_citylearn.processes import SameProcess
-from iquitos_citylearn.site.dataset import write_dataset
-from iquitos_citylearn.site.dataset_reader import read_dataset
+from iquitos_citylearn.runtime.processes import SameProcess
+from iquitos_citylearn.site.citylearn_files.reader import read_dataset
+from iquitos_citylearn.site.citylearn_files.writer import write_dataset
 from tests.sites import random_site
 
 DAY = 24

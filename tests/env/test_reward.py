@@ -11,7 +11,7 @@ from iquitos_citylearn.env.reward import TERMS as PRODUCT_TERMS
 from iquitos_citylearn.env.reward import make_weighting
 from iquitos_citylearn.env.twin import Twin
 from iquitos_citylearn.env.vec_env import ChargingVecEnv
-from iquitos_citylearn.rollout import roll_out
+from iquitos_citylearn.policies.rollout import roll_out
 from tests.small import (
     TERMS,
     bess,

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from iquitos_citylearn.agents.rules import ConstantPolicy
 from iquitos_citylearn.env.demand import demand_cost_usd, month_starts, peak_rises_kw
 from iquitos_citylearn.env.gym import ChargingEnv
 from iquitos_citylearn.env.observation import observation_names
 from iquitos_citylearn.env.twin import Twin
 from iquitos_citylearn.env.vec_env import ChargingVecEnv
-from iquitos_citylearn.rollout import trace_year
+from iquitos_citylearn.policies.rollout import trace_year
+from iquitos_citylearn.policies.rules import ConstantPolicy
 from tests.small import (
     TERMS,
     bess,

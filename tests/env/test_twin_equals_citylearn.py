@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from iquitos_citylearn.env.citylearn import CityLearnSimulator
 from iquitos_citylearn.env.simulator import StepResult
 from iquitos_citylearn.env.twin import Twin
-from iquitos_citylearn.site.dataset import write_dataset
-from iquitos_citylearn.site.dataset_reader import read_dataset
+from iquitos_citylearn.site.citylearn_files.reader import read_dataset
+from iquitos_citylearn.site.citylearn_files.writer import write_dataset
 from iquitos_citylearn.site.model import Battery, flat_efficiency
 from tests.sites import random_site
 

@@ -1,7 +1,7 @@
 import pytest
 
-from iquitos_citylearn.agents.jobs import FINISHED
-from iquitos_citylearn.agents.sealed_file import read_sealed
+from iquitos_citylearn.training.jobs import FINISHED
+from iquitos_citylearn.training.sealed_file import read_sealed
 from tests.faults.project import LONGER, Project
 from tests.trainings import job_in, training_process
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import yaml
 
-from iquitos_citylearn.artifacts import write_json
 from iquitos_citylearn.params import load_params
-from iquitos_citylearn.site.dataset import write_dataset
-from iquitos_citylearn.site.storage import write_draw
+from iquitos_citylearn.runtime.artifacts import write_json
+from iquitos_citylearn.site.citylearn_files.writer import write_dataset
+from iquitos_citylearn.site.draw_files import write_draw
 from tests.small import small_site, years_of
 from tests.test_evaluation import REFERENCE
 from tests.trainings import tiny_params

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from iquitos_citylearn.agents.jobs import STALLED
+from iquitos_citylearn.training.jobs import STALLED
 from tests.faults.project import LIMIT_S
 from tests.trainings import ends
 

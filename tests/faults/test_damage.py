@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from iquitos_citylearn.cli import main
-from iquitos_citylearn.site import columns
+from iquitos_citylearn.site.citylearn_files import layout
 from tests.faults.project import prepare_evaluation
 from tests.test_params import COMMITTED, changed
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.faults
 OFTEN = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 EVALUATE = ("evaluate", "--policy", "uncontrolled")
 CHARGER = "charger_simulation_001.csv"
-TABLES = (columns.BUILDING_FILE, columns.WEATHER_FILE, columns.PRICING_FILE, columns.CARBON_FILE, CHARGER)
+TABLES = (layout.BUILDING_FILE, layout.WEATHER_FILE, layout.PRICING_FILE, layout.CARBON_FILE, CHARGER)
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-(10**20), 10**20), st.floats(), st.text(max_size=5), st.just([]), st.just({})
 )
@@ -87,7 +87,7 @@ def whole(tmp_path_factory):
 
 
 def connected(table):
-    return int(np.flatnonzero(table[columns.STATE] == str(columns.CONNECTED))[0])
+    return int(np.flatnonzero(table[layout.STATE] == str(layout.CONNECTED))[0])
 
 
 def drop_column(table, column, _):
@@ -124,25 +124,25 @@ def test_tables_with_any_damage(iquitos, whole, tmp_path_factory, monkeypatch, d
 
 
 def unknown_car(table):
-    table.loc[connected(table), columns.EV_ID] = "ev_999"
-    return columns.EV_ID
+    table.loc[connected(table), layout.EV_ID] = "ev_999"
+    return layout.EV_ID
 
 
 def percent(table):
-    table.loc[connected(table), columns.REQUIRED_SOC] = "85"
-    return columns.REQUIRED_SOC
+    table.loc[connected(table), layout.REQUIRED_SOC] = "85"
+    return layout.REQUIRED_SOC
 
 
 def overlap(table):
     row = connected(table)
-    last = next(r for r in range(row, len(table)) if table.loc[r, columns.DEPARTURE_TIME] == "1")
-    table.loc[last, columns.DEPARTURE_TIME] = "5"
-    return columns.DEPARTURE_TIME
+    last = next(r for r in range(row, len(table)) if table.loc[r, layout.DEPARTURE_TIME] == "1")
+    table.loc[last, layout.DEPARTURE_TIME] = "5"
+    return layout.DEPARTURE_TIME
 
 
 def wrong_type(table):
-    table.loc[:, columns.STATE] = table[columns.STATE] + ".0"
-    return columns.STATE
+    table.loc[:, layout.STATE] = table[layout.STATE] + ".0"
+    return layout.STATE
 
 
 @pytest.mark.parametrize("damage", [unknown_car, percent, overlap, wrong_type])

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from iquitos_citylearn.agents.jobs import STALLED
+from iquitos_citylearn.training.jobs import STALLED
 from tests.faults.project import LIMIT_S, POLL_S, PROGRAM, prepare_evaluation
 
 pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("kills")]

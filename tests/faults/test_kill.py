@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from iquitos_citylearn.agents.jobs import FINISHED
-from iquitos_citylearn.agents.sealed_file import read_sealed
+from iquitos_citylearn.training.jobs import FINISHED
+from iquitos_citylearn.training.sealed_file import read_sealed
 from tests.trainings import TINY, job_in, training_process
 
 pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("kills")]

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from iquitos_citylearn.artifacts import sha256
 from iquitos_citylearn.params import Draws, load_params
-from iquitos_citylearn.site.dataset import write_dataset
-from iquitos_citylearn.site.dataset_reader import read_dataset
+from iquitos_citylearn.runtime.artifacts import sha256
+from iquitos_citylearn.site.citylearn_files.reader import read_dataset
+from iquitos_citylearn.site.citylearn_files.writer import write_dataset
 from iquitos_citylearn.site.draw import draw_site
+from iquitos_citylearn.site.draw_files import read_draw, write_draw
 from iquitos_citylearn.site.model import Battery
-from iquitos_citylearn.site.storage import read_draw, write_draw
 from iquitos_citylearn.site.summary import dataset_warnings
 from iquitos_citylearn.stages.build_dataset import build_dataset
 from tests.sites import assert_same

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from iquitos_citylearn.agents.rules import ConstantPolicy
-from iquitos_citylearn.evaluation_years import make_evaluated_years
-from iquitos_citylearn.kpis import session_outcomes
-from iquitos_citylearn.rollout import trace_year
+from iquitos_citylearn.evaluation.kpis import session_outcomes
+from iquitos_citylearn.evaluation.year_figures import year_figures
+from iquitos_citylearn.evaluation.years import make_evaluated_years
+from iquitos_citylearn.policies.rollout import trace_year
+from iquitos_citylearn.policies.rules import ConstantPolicy
 from iquitos_citylearn.study.citylearn_kpis import citylearn_kpis
-from iquitos_citylearn.year_figures import year_figures
 
 
 @pytest.fixture(scope="module")

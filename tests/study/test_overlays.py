@@ -5,16 +5,16 @@ import contextlib
 import pytest
 import yaml
 
-from iquitos_citylearn.artifacts import read_json
-from iquitos_citylearn.overlay import write_overlaid
 from iquitos_citylearn.params import load_params
+from iquitos_citylearn.runtime.artifacts import read_json
+from iquitos_citylearn.runtime.folders import DATA, METRICS
 from iquitos_citylearn.stages.baseline import evaluate_baseline
 from iquitos_citylearn.stages.build_dataset import build_dataset
 from iquitos_citylearn.stages.compare import compare_present
-from iquitos_citylearn.stages.folders import DATA, METRICS
 from iquitos_citylearn.stages.references import write_references
 from iquitos_citylearn.stages.rules import TWIN_ONLY, evaluate_rules
 from iquitos_citylearn.study.peak_shaving import evaluate_peak_shaving
+from iquitos_citylearn.tools.overlay import write_overlaid
 from tests.conftest import ROOT
 from tests.pipelines import TINY
 

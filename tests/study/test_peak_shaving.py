@@ -4,8 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from iquitos_citylearn.site.dataset import write_dataset
-from iquitos_citylearn.site.storage import write_draw
+from iquitos_citylearn.site.citylearn_files.writer import write_dataset
+from iquitos_citylearn.site.draw_files import write_draw
 from iquitos_citylearn.stages.references import write_references
 from iquitos_citylearn.study.peak_shaving import evaluate_peak_shaving, expected_load_kw
 from tests.small import small_site, with_demand_charge, years_of

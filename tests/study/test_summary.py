@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from iquitos_citylearn.artifacts import read_json
-from iquitos_citylearn.comparison_text import comparison_text
+from iquitos_citylearn.comparison.text import comparison_text
+from iquitos_citylearn.runtime.artifacts import read_json
 from iquitos_citylearn.study.summary import COMPARISON, RESULTS, summary
 
 CASES = sorted(file.parent for file in RESULTS.glob(f"*/{COMPARISON}"))

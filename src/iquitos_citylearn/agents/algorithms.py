@@ -16,8 +16,8 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from iquitos_citylearn.agents.per_charger import PerChargerReplayBuffer, PerChargerRolloutBuffer
 from iquitos_citylearn.agents.policies import PerChargerPolicy, PerChargerSACPolicy
-from iquitos_citylearn.artifacts import write_bytes
 from iquitos_citylearn.params import AgentParams, EnvironmentParams
+from iquitos_citylearn.runtime.artifacts import write_bytes
 
 ALGORITHMS: Mapping[str, type[BaseAlgorithm]] = {"sac": SAC, "ppo": PPO, "a2c": A2C}
 FASTER_ON_CPU = frozenset({"a2c"})

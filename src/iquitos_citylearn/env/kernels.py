@@ -17,11 +17,11 @@ SOURCES = Path(__file__).parent
 
 
 def sources_digest(folder: Path) -> str:
-    """Return a digest of the names and contents of a folder's Python files."""
+    """Return a digest of the paths and contents of the Python files in a folder and its subfolders."""
     digest = hashlib.sha256()
-    for file in sorted(folder.glob("*.py")):
+    for file in sorted(folder.rglob("*.py")):
         content = file.read_bytes()
-        digest.update(f"{file.name} {len(content)}\n".encode())
+        digest.update(f"{file.relative_to(folder).as_posix()} {len(content)}\n".encode())
         digest.update(content)
     return digest.hexdigest()[:16]
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from iquitos_citylearn.env.battery import rest_battery
 from iquitos_citylearn.env.physics import make_equipment
-from iquitos_citylearn.processes import SameProcess, begin_imports, process_pool
+from iquitos_citylearn.runtime.processes import SameProcess, begin_imports, process_pool
 from iquitos_citylearn.site.model import FloatArray, Site
 
 CITYLEARN = "iquitos_citylearn.env.citylearn"

@@ -12,7 +12,7 @@ import pandas as pd
 from iquitos_citylearn.env.setting import Setting
 from iquitos_citylearn.optimum.objectives import OBJECTIVES
 from iquitos_citylearn.optimum.optimiser import PEAK_TOLERANCE_KW, Optimiser
-from iquitos_citylearn.rollout import roll_out
+from iquitos_citylearn.policies.rollout import roll_out
 from iquitos_citylearn.site.model import Sessions
 
 FEWEST_POINTS = 2

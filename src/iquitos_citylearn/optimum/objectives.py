@@ -26,7 +26,7 @@ from iquitos_citylearn.env.physics import dispatches_bess
 from iquitos_citylearn.env.reward import TERMS
 from iquitos_citylearn.env.setting import Setting
 from iquitos_citylearn.optimum.program import Prices
-from iquitos_citylearn.rollout import Rollout
+from iquitos_citylearn.policies.rollout import Rollout
 from iquitos_citylearn.site.model import FloatArray
 
 

@@ -9,9 +9,9 @@ from iquitos_citylearn.env.physics import dispatches_bess
 from iquitos_citylearn.env.setting import Setting
 from iquitos_citylearn.optimum.fleet import charger_plan, earliest_plan, make_fleet
 from iquitos_citylearn.optimum.objectives import objective_named
-from iquitos_citylearn.optimum.policy import PlanPolicy
 from iquitos_citylearn.optimum.program import Program, Solution
-from iquitos_citylearn.rollout import roll_out
+from iquitos_citylearn.policies.plans import PlanPolicy
+from iquitos_citylearn.policies.rollout import roll_out
 from iquitos_citylearn.site.model import FloatArray, Sessions
 
 PEAK_TOLERANCE_KW = 1e-6

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from iquitos_citylearn.params import BessParams, ChargingParams, FleetParams, GridParams, SiteParams
+from iquitos_citylearn.site.citylearn_files.writer import as_stored
 from iquitos_citylearn.site.clock import HOURS_PER_DAY, year_hours
-from iquitos_citylearn.site.dataset import as_stored
 from iquitos_citylearn.site.mall import generate_load
 from iquitos_citylearn.site.measured import read_energy_csv, read_weather_csv
 from iquitos_citylearn.site.model import Battery, Charger, FloatArray, IntArray, Site, Weather, flat_efficiency

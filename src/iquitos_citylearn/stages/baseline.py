@@ -3,14 +3,14 @@
 from typing import Any
 
 from iquitos_citylearn.env.replay import begin_replays
-from iquitos_citylearn.evaluation import HEADLINE, Candidate, certify_and_write, evaluation_of, run_candidate
-from iquitos_citylearn.evaluation_years import SCHEMA, Years, read_evaluation_years
+from iquitos_citylearn.evaluation.candidates import HEADLINE, Candidate, certify_and_write, evaluation_of, run_candidate
+from iquitos_citylearn.evaluation.references import bound_out_of_reach, read_references
+from iquitos_citylearn.evaluation.years import SCHEMA, Years, read_evaluation_years
 from iquitos_citylearn.optimum.objectives import OBJECTIVES
 from iquitos_citylearn.optimum.optimiser import Optimiser
-from iquitos_citylearn.optimum.policy import PolicyPerYear
 from iquitos_citylearn.params import Params
-from iquitos_citylearn.references import bound_out_of_reach, read_references
-from iquitos_citylearn.stages.folders import DATA, METRICS, REFERENCES
+from iquitos_citylearn.policies.plans import PolicyPerYear
+from iquitos_citylearn.runtime.folders import DATA, METRICS, REFERENCES
 from iquitos_citylearn.stages.rules import evaluate_rule
 
 OPTIMUM = "optimum"

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from iquitos_citylearn.artifacts import write_json
 from iquitos_citylearn.params import Params
-from iquitos_citylearn.processes import run_in_processes
-from iquitos_citylearn.site.dataset import write_dataset
+from iquitos_citylearn.runtime.artifacts import write_json
+from iquitos_citylearn.runtime.processes import run_in_processes
+from iquitos_citylearn.site.citylearn_files.writer import write_dataset
 from iquitos_citylearn.site.draw import DrawReport, draw_site
+from iquitos_citylearn.site.draw_files import replace_folder, write_draw
 from iquitos_citylearn.site.model import Site
-from iquitos_citylearn.site.storage import replace_folder, write_draw
 from iquitos_citylearn.site.summary import summarise
 
 logger = logging.getLogger(__name__)

@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from iquitos_citylearn.artifacts import write_bytes, write_json
-from iquitos_citylearn.comparison import compare, read_present, read_results
-from iquitos_citylearn.comparison_text import comparison_text
-from iquitos_citylearn.environment import describe_environment
+from iquitos_citylearn.comparison.compare import compare, read_present, read_results
+from iquitos_citylearn.comparison.seed_statistics import Resampling
+from iquitos_citylearn.comparison.text import comparison_text
 from iquitos_citylearn.params import Params
-from iquitos_citylearn.seed_statistics import Resampling
-from iquitos_citylearn.stages.folders import METRICS
+from iquitos_citylearn.runtime.artifacts import write_bytes, write_json
+from iquitos_citylearn.runtime.folders import METRICS
+from iquitos_citylearn.runtime.versions import describe_environment
 
 POLICIES = (
     "UNCONTROLLED",

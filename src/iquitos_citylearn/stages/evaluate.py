@@ -4,15 +4,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from iquitos_citylearn.artifacts import ArtifactError, read_json
-from iquitos_citylearn.evaluation import CandidateRun, certify_and_write, evaluation_of
-from iquitos_citylearn.evaluation_years import SCHEMA, read_evaluation_years
-from iquitos_citylearn.fork_server import CANDIDATES
+from iquitos_citylearn.evaluation.candidates import CandidateRun, certify_and_write, evaluation_of
+from iquitos_citylearn.evaluation.references import read_best_constants, read_references
+from iquitos_citylearn.evaluation.year_figures import mean_figures
+from iquitos_citylearn.evaluation.years import SCHEMA, read_evaluation_years
 from iquitos_citylearn.params import Params
-from iquitos_citylearn.processes import process_pool
-from iquitos_citylearn.references import read_best_constants, read_references
-from iquitos_citylearn.stages.folders import DATA, METRICS, MODELS, REFERENCES, model_file
-from iquitos_citylearn.year_figures import mean_figures
+from iquitos_citylearn.runtime.artifacts import ArtifactError, read_json
+from iquitos_citylearn.runtime.folders import DATA, METRICS, MODELS, REFERENCES, model_file
+from iquitos_citylearn.runtime.fork_server import CANDIDATES
+from iquitos_citylearn.runtime.processes import process_pool
 
 
 def evaluate_agent(agent: str, params: Params) -> None:
@@ -49,12 +49,12 @@ def _read_records(agent: str, seeds: Iterable[int]) -> dict[int, dict[str, Any]]
 
 
 def _run_trained(agent: str, seed: int, model: Path, record: dict[str, Any], params: Params) -> CandidateRun:
-    from iquitos_citylearn.stages.candidates import run_trained  # noqa: PLC0415 - only where it is needed
+    from iquitos_citylearn.evaluation.trained import run_trained  # noqa: PLC0415 - only where it is needed
 
     return run_trained(agent, seed, model, record, params)
 
 
 def _run_untrained(agent: str, params: Params) -> list[dict[str, Any]]:
-    from iquitos_citylearn.stages.candidates import run_untrained  # noqa: PLC0415 - only where it is needed
+    from iquitos_citylearn.evaluation.trained import run_untrained  # noqa: PLC0415 - only where it is needed
 
     return run_untrained(agent, params)

@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from iquitos_citylearn.artifacts import write_json
 from iquitos_citylearn.env.action import MAPPINGS
-from iquitos_citylearn.evaluation_years import Years, read_evaluation_years, read_training_years
+from iquitos_citylearn.evaluation.references import as_content, best_constants, bound_out_of_reach, find_references
+from iquitos_citylearn.evaluation.service_adjusted import Reference
+from iquitos_citylearn.evaluation.years import Years, read_evaluation_years, read_training_years
 from iquitos_citylearn.params import Params
-from iquitos_citylearn.processes import process_pool
-from iquitos_citylearn.references import as_content, best_constants, bound_out_of_reach, find_references
-from iquitos_citylearn.service_adjusted import Reference
-from iquitos_citylearn.stages.folders import DATA, REFERENCES
+from iquitos_citylearn.runtime.artifacts import write_json
+from iquitos_citylearn.runtime.folders import DATA, REFERENCES
+from iquitos_citylearn.runtime.processes import process_pool
 
 
 def write_references(params: Params) -> None:

@@ -3,15 +3,15 @@
 from functools import partial
 from pathlib import Path
 
-from iquitos_citylearn.agents.rules import RULES, Rule, RuleParams
 from iquitos_citylearn.env.replay import CITYLEARN, begin_replays
 from iquitos_citylearn.env.setting import Setting
-from iquitos_citylearn.evaluation import HEADLINE, Candidate, certify_and_write, evaluation_of, run_candidate
-from iquitos_citylearn.evaluation_years import read_evaluation_years
+from iquitos_citylearn.evaluation.candidates import HEADLINE, Candidate, certify_and_write, evaluation_of, run_candidate
+from iquitos_citylearn.evaluation.references import read_references
+from iquitos_citylearn.evaluation.years import read_evaluation_years
 from iquitos_citylearn.params import Params
-from iquitos_citylearn.processes import run_in_processes
-from iquitos_citylearn.references import read_references
-from iquitos_citylearn.stages.folders import DATA, METRICS, REFERENCES
+from iquitos_citylearn.policies.rules import RULES, Rule, RuleParams
+from iquitos_citylearn.runtime.folders import DATA, METRICS, REFERENCES
+from iquitos_citylearn.runtime.processes import run_in_processes
 
 RANDOM = "random"
 TWIN_ONLY = ("latest", "least_laxity", "solar_following", RANDOM, "idle")

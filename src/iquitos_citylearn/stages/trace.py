@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from iquitos_citylearn.agents.rules import RULES, Policy
-from iquitos_citylearn.artifacts import read_json
-from iquitos_citylearn.evaluation import HEADLINE, write_trace
-from iquitos_citylearn.evaluation_years import Years, read_all_years, read_evaluation_years
+from iquitos_citylearn.evaluation.candidates import HEADLINE, write_trace
+from iquitos_citylearn.evaluation.years import Years, read_all_years, read_evaluation_years
 from iquitos_citylearn.params import Params
-from iquitos_citylearn.rollout import Rollout, Trace, trace_years
+from iquitos_citylearn.policies.rollout import Rollout, Trace, trace_years
+from iquitos_citylearn.policies.rules import RULES, Policy
+from iquitos_citylearn.runtime.artifacts import read_json
+from iquitos_citylearn.runtime.folders import DATA, METRICS, model_file
 from iquitos_citylearn.stages.baseline import OPTIMUM, optimum_policy
-from iquitos_citylearn.stages.folders import DATA, METRICS, model_file
 from iquitos_citylearn.stages.rules import rule_policy
 
 
@@ -36,7 +36,7 @@ def _published(name: str, params: Params) -> tuple[Policy, Years]:
         years = read_evaluation_years(params, DATA, RULES[name].action_mapping)
         return rule_policy(name, params, years.setting), years
     from iquitos_citylearn.agents.algorithms import read_model  # noqa: PLC0415 - rules need no torch
-    from iquitos_citylearn.agents.training import make_deterministic  # noqa: PLC0415
+    from iquitos_citylearn.training.seed import make_deterministic  # noqa: PLC0415
 
     seed = read_json(METRICS / f"result_{name.upper()}.json")["seed"]
     make_deterministic(seed)

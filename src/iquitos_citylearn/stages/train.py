@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from iquitos_citylearn.agents.jobs import RunOptions
-from iquitos_citylearn.agents.seeds import train_agent
 from iquitos_citylearn.params import Params
+from iquitos_citylearn.training.agent import train_agent
+from iquitos_citylearn.training.jobs import RunOptions
 
 TRAINING_FOLDER = Path("data/training")
 

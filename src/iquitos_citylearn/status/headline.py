@@ -6,7 +6,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from iquitos_citylearn.artifacts import ArtifactError, read_json
+from iquitos_citylearn.runtime.artifacts import ArtifactError, read_json
 from iquitos_citylearn.status.pipeline import Stage
 
 

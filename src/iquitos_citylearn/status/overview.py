@@ -8,9 +8,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from iquitos_citylearn.agents.status import read_status
-from iquitos_citylearn.artifacts import ArtifactError, read_json
-from iquitos_citylearn.results import COMPLETE
+from iquitos_citylearn.evaluation.results import COMPLETE
+from iquitos_citylearn.runtime.artifacts import ArtifactError, read_json
+from iquitos_citylearn.runtime.status_file import read_status
 from iquitos_citylearn.status.headline import headline
 from iquitos_citylearn.status.pipeline import Record, Stage, makers_of, read_pipeline
 from iquitos_citylearn.status.reporting import RUNS_FOLDER, Report, read_report

@@ -18,10 +18,10 @@ from pathlib import Path
 import psutil
 from filelock import FileLock
 
-from iquitos_citylearn.agents.jobs import STALLED
-from iquitos_citylearn.agents.lock import is_held
-from iquitos_citylearn.agents.status import read_status, update_status
-from iquitos_citylearn.processes import DUMP_S, DUMP_SIGNAL
+from iquitos_citylearn.runtime.lock import is_held
+from iquitos_citylearn.runtime.processes import DUMP_S, DUMP_SIGNAL
+from iquitos_citylearn.runtime.status_file import read_status, update_status
+from iquitos_citylearn.training.jobs import STALLED
 
 logger = logging.getLogger(__name__)
 

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from iquitos_citylearn.artifacts import write_csv, write_json
-from iquitos_citylearn.evaluation_years import read_evaluation_years
+from iquitos_citylearn.evaluation.years import read_evaluation_years
 from iquitos_citylearn.optimum.front import co2_against_peak
 from iquitos_citylearn.params import load_params
-from iquitos_citylearn.processes import run_in_processes
+from iquitos_citylearn.runtime.artifacts import write_csv, write_json
+from iquitos_citylearn.runtime.folders import DATA, METRICS
+from iquitos_citylearn.runtime.processes import run_in_processes
 from iquitos_citylearn.stages.compare import result_files, write_comparison
-from iquitos_citylearn.stages.folders import DATA, METRICS
 from iquitos_citylearn.study.case import CaseError, prepare_case, run_case
 from iquitos_citylearn.study.citylearn_kpis import figures_of_policy
 from iquitos_citylearn.study.peak_shaving import PEAK_SHAVING

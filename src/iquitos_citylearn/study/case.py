@@ -9,8 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from iquitos_citylearn.overlay import write_overlaid
-from iquitos_citylearn.stages.folders import METRICS
+from iquitos_citylearn.runtime.folders import METRICS
+from iquitos_citylearn.tools.overlay import write_overlaid
 
 LINKED = ("src", "requirements", "data/raw")
 LOCK = Path("dvc.lock")
@@ -76,7 +76,7 @@ def run_case(folder: Path) -> None:
     CaseError
         If a stage failed.
     """
-    for module in ("iquitos_citylearn.repro", "iquitos_citylearn.study.peak_shaving"):
+    for module in ("iquitos_citylearn.tools.repro", "iquitos_citylearn.study.peak_shaving"):
         status = subprocess.run([sys.executable, "-m", module], cwd=folder, check=False).returncode
         if status != 0:
             raise CaseError(f"{folder}: {module} ended with status {status}; the log above says why")

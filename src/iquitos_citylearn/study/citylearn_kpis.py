@@ -28,11 +28,11 @@ CityLearn 3.0.2, `citylearn/internal/kpi.py`.
 from pathlib import Path
 
 from iquitos_citylearn.env.citylearn import CityLearnSimulator
-from iquitos_citylearn.evaluation_years import SCHEMA
+from iquitos_citylearn.evaluation.years import SCHEMA
 from iquitos_citylearn.params import load_params
-from iquitos_citylearn.rollout import Trace
-from iquitos_citylearn.site.dataset_reader import read_dataset
-from iquitos_citylearn.stages.folders import DATA
+from iquitos_citylearn.policies.rollout import Trace
+from iquitos_citylearn.runtime.folders import DATA
+from iquitos_citylearn.site.citylearn_files.reader import read_dataset
 from iquitos_citylearn.stages.trace import run_again
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from iquitos_citylearn.agents.battery_rules import PeakShaving
 from iquitos_citylearn.env.physics import dispatches_bess
-from iquitos_citylearn.evaluation import Candidate, certify_and_write, evaluation_of, run_candidate
-from iquitos_citylearn.evaluation_years import read_evaluation_years
+from iquitos_citylearn.evaluation.candidates import Candidate, certify_and_write, evaluation_of, run_candidate
+from iquitos_citylearn.evaluation.references import read_references
+from iquitos_citylearn.evaluation.years import read_evaluation_years
 from iquitos_citylearn.params import Params, SiteParams, load_params
-from iquitos_citylearn.references import read_references
+from iquitos_citylearn.policies.battery_rules import PeakShaving
+from iquitos_citylearn.runtime.folders import DATA, METRICS, REFERENCES
 from iquitos_citylearn.site.model import FloatArray
-from iquitos_citylearn.stages.folders import DATA, METRICS, REFERENCES
 from iquitos_citylearn.stages.rules import rule_policy
 
 CARS = "required"

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from iquitos_citylearn.artifacts import read_json, write_bytes
-from iquitos_citylearn.comparison_text import NOT_KNOWN, best_agent_and_rule, serves, shown_percent, verdict
-from iquitos_citylearn.stages.folders import METRICS
+from iquitos_citylearn.comparison.text import NOT_KNOWN, best_agent_and_rule, serves, shown_percent, verdict
+from iquitos_citylearn.runtime.artifacts import read_json, write_bytes
+from iquitos_citylearn.runtime.folders import METRICS
 
 DEFAULT = "default"
 COMPARISON = "comparison.json"

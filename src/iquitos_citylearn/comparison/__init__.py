@@ -1,0 +1,1 @@
+"""All policies side by side: figures, statistics over seeds, words."""

@@ -1,0 +1,1 @@
+"""From the years of a policy to its figures, certified."""

@@ -1,0 +1,117 @@
+"""What there is to gain in each year, and what constant actions gain of it: the content of `metrics/references.json`.
+
+Every share of a result is taken of these figures, so that all policies are measured by one rod.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from iquitos_citylearn.evaluation.service_adjusted import Reference, captured_shares
+from iquitos_citylearn.evaluation.year_figures import mean_figures, year_figures
+from iquitos_citylearn.evaluation.years import Years
+from iquitos_citylearn.optimum.optimiser import Optimiser
+from iquitos_citylearn.policies.rollout import roll_out_years
+from iquitos_citylearn.policies.rules import ConstantPolicy
+from iquitos_citylearn.runtime.artifacts import ArtifactError, read_json
+from iquitos_citylearn.site.model import Site
+
+CONSTANT_ACTIONS = tuple(tenths / 10 for tenths in range(-10, 11))
+
+
+def find_references(years: Years) -> dict[int, Reference]:
+    """Return the reference of each year, by the year's seed.
+
+    Parameters
+    ----------
+    years : Years
+        With the action mapping `raw`.
+    """
+    uncontrolled = roll_out_years(ConstantPolicy(1.0, years.sites[0].n_chargers), years.setting)
+    references = {}
+    for index, seed in enumerate(years.seeds):
+        at_once = year_figures(uncontrolled[index], years, index)["adjusted"]
+        optimiser = Optimiser(years.setting_of(index), years.sites[index].sessions)
+        co2, cost = optimiser.optimum("co2"), optimiser.optimum("cost")
+        references[seed] = Reference(
+            uncontrolled_co2_kg=at_once["co2_kg"],
+            uncontrolled_cost_usd=at_once["cost_usd"],
+            optimum_co2_kg=co2.replayed,
+            optimum_cost_usd=cost.replayed,
+            bound_co2_kg=co2.bound,
+            bound_cost_usd=cost.bound,
+        )
+    return references
+
+
+def bound_out_of_reach(site: Site) -> bool:
+    """Return whether the linear program dispatches a battery freely that dispatches itself in the simulator."""
+    return site.bess is not None and site.bess_automatic
+
+
+def best_constants(years: Years, references: Mapping[int, Reference]) -> dict[str, dict[str, Any]]:
+    """Return the constant actions that emit and that cost least over the years together, and their mean figures.
+
+    They are chosen in hindsight, on the years that they are judged on, service-adjusted: what learning adds is measured
+    against the best that the action's definition gives by itself.
+
+    Returns
+    -------
+    dict
+        `co2` and `cost`: `action` and `year_figures.MEANS`.
+    """
+    tried = []
+    for action in CONSTANT_ACTIONS:
+        rollouts = roll_out_years(ConstantPolicy(action, years.sites[0].n_chargers), years.setting)
+        figures = [year_figures(rollout, years, index) for index, rollout in enumerate(rollouts)]
+        runs = [run | captured_shares(run, references[seed]) for seed, run in zip(years.seeds, figures, strict=True)]
+        sums = {figure: sum(run["adjusted"][figure] for run in runs) for figure in ("co2_kg", "cost_usd")}
+        tried.append((sums, {"action": action, **mean_figures(runs)}))
+    return {
+        name: min(tried, key=lambda item: item[0][figure])[1]
+        for name, figure in (("co2", "co2_kg"), ("cost", "cost_usd"))
+    }
+
+
+def as_content(
+    references: Mapping[int, Reference],
+    constants: Mapping[str, Mapping[str, dict[str, Any]]],
+    *,
+    bound_out_of_reach: bool,
+) -> dict[str, Any]:
+    """Return what `metrics/references.json` holds."""
+    return {
+        "bound_out_of_reach": bound_out_of_reach,
+        "years": {str(seed): asdict(reference) for seed, reference in references.items()},
+        "best_constant": {mapping: dict(best) for mapping, best in constants.items()},
+    }
+
+
+def read_references(path: Path, seeds: Iterable[int]) -> dict[int, Reference]:
+    """Read the references of some years.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is missing or damaged, or lacks a year.
+    """
+    content = read_json(path)
+    try:
+        return {seed: Reference(**content["years"][str(seed)]) for seed in seeds}
+    except (KeyError, TypeError) as error:
+        raise ArtifactError(f"{path}: has no whole entry for a year: {error}") from error
+
+
+def read_best_constants(path: Path, action_mapping: str) -> dict[str, dict[str, Any]]:
+    """Read the figures of the best constant actions under a mapping (`best_constants`).
+
+    Raises
+    ------
+    ArtifactError
+        If the file is missing or damaged, or has no such mapping.
+    """
+    try:
+        return dict(read_json(path)["best_constant"][action_mapping])
+    except KeyError as error:
+        raise ArtifactError(f"{path}: has no constant action for the mapping {error}") from error

@@ -1,0 +1,42 @@
+"""The candidates of an agent's evaluation: what each seed has trained, and the network that the first one began with.
+
+It imports torch and Stable-Baselines3, so only processes that run candidates import it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from iquitos_citylearn.agents.algorithms import make_model, read_model
+from iquitos_citylearn.env.vec_env import ChargingVecEnv
+from iquitos_citylearn.evaluation.candidates import Candidate, CandidateRun, run_candidate
+from iquitos_citylearn.evaluation.references import read_references
+from iquitos_citylearn.evaluation.years import Years, read_all_years
+from iquitos_citylearn.params import Params
+from iquitos_citylearn.runtime.folders import DATA, REFERENCES
+from iquitos_citylearn.runtime.process_memory import return_free_memory
+from iquitos_citylearn.training.seed import make_deterministic
+
+
+def run_trained(agent: str, seed: int, model: Path, record: dict[str, Any], params: Params) -> CandidateRun:
+    """Run what a seed has trained over the evaluation years and, after them, the training years."""
+    make_deterministic(seed)
+    policy = read_model(agent, model)
+    years = _years(agent, params)
+    return run_candidate(Candidate(seed, policy, record), years, read_references(REFERENCES, years.seeds))
+
+
+def run_untrained(agent: str, params: Params) -> list[dict[str, Any]]:
+    """Run the network that the first seed began with over the same years; return its figures of each."""
+    agent_params = params.agent(agent)
+    seed = agent_params.seeds[0]
+    make_deterministic(seed)
+    years = _years(agent, params)
+    env = ChargingVecEnv(years.setting, agent_params.n_envs, seed)
+    policy = make_model(agent, agent_params, params.environment, env, seed)
+    return run_candidate(Candidate(seed, policy, {}), years, read_references(REFERENCES, years.seeds)).figures
+
+
+def _years(agent: str, params: Params) -> Years:
+    years = read_all_years(params, DATA, params.agent(agent).action_mapping)
+    return_free_memory()  # of their making, and of the candidate before
+    return years

@@ -1,8 +1,0 @@
-"""Imported, before all else, by the process that others are forked from (`processes.fresh_processes`)."""
-
-from iquitos_citylearn.process_memory import search_garbage_rarely
-
-CANDIDATES = "iquitos_citylearn.stages.candidates"
-"""What it imports for the candidates of an agent's evaluation."""
-
-search_garbage_rarely()  # while it imports the rest, and in every fork

@@ -1,0 +1,1 @@
+"""All that decides without training: the protocol, rules, plans, and how a policy is run over years."""

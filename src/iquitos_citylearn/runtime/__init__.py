@@ -1,0 +1,1 @@
+"""Files, folders, processes and versions: what every room uses and none owns."""

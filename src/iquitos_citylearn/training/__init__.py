@@ -1,0 +1,1 @@
+"""How a seed is trained, resumed and watched."""
