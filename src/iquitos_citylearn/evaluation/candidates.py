@@ -229,7 +229,7 @@ def write_trace(path: Path, rollout: Rollout, trace: Trace, years: Years) -> Non
     """
     chargers = [charger.name for charger in years.sites[HEADLINE].chargers]
     tables = years.setting.tables
-    names = observation_names(forecast_hours(tables), chargers, tables.n_peak_entries)
+    names = observation_names(forecast_hours(tables), chargers, with_month_peak=tables.settles_month_peak)
     columns: dict[str, NDArray[Any]] = {f"obs_{name}": trace.observation[:, index] for index, name in enumerate(names)}
     columns |= {f"action_{name}": trace.charger_action[:, index] for index, name in enumerate(chargers)}
     if dispatches_bess(years.setting.equipment):
