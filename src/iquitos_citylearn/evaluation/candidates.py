@@ -230,7 +230,7 @@ def write_trace(path: Path, rollout: Rollout, trace: Trace, year: Year) -> None:
     """
     chargers = [charger.name for charger in year.site.chargers]
     tables = year.setting.tables
-    names = observation_names(forecast_hours(tables), chargers, tables.n_peak_entries)
+    names = observation_names(forecast_hours(tables), chargers, with_month_peak=tables.settles_month_peak)
     columns: dict[str, NDArray[Any]] = {f"obs_{name}": trace.observation[:, index] for index, name in enumerate(names)}
     columns |= {f"action_{name}": trace.charger_action[:, index] for index, name in enumerate(chargers)}
     if dispatches_bess(year.setting.equipment):
