@@ -37,7 +37,7 @@ ROOMS = {
     "evaluation": {"runtime", "params", "site", "env", "policies", "optimum", "agents", "training"},
     "comparison": {"runtime", "site", "evaluation"},
     "status": {"runtime", "training", "evaluation"},
-    "tools": {"runtime", "params"},
+    "tools": {"runtime", "params", "evaluation"},
     "stages": {
         "runtime",
         "params",

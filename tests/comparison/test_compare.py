@@ -3,9 +3,10 @@ import json
 import pytest
 
 from iquitos_citylearn.cli import Agent
-from iquitos_citylearn.comparison.compare import KEY_FIGURES, compare, read_present, read_results
+from iquitos_citylearn.comparison.compare import compare, read_present, read_results
 from iquitos_citylearn.comparison.seed_statistics import Resampling
 from iquitos_citylearn.comparison.text import comparison_text, verdict
+from iquitos_citylearn.evaluation.key_figures import COMPARED
 from iquitos_citylearn.evaluation.results import text_file
 from iquitos_citylearn.runtime.artifacts import ArtifactError, write_json
 from iquitos_citylearn.stages.compare import POLICIES
@@ -15,7 +16,7 @@ YEARS = (2023, 101)
 
 
 def run(co2_kg, year=2023, seed=None, total=-1.0, **others):
-    figures = dict.fromkeys((name for name in KEY_FIGURES if name != "reward.total"), 1.0)
+    figures = dict.fromkeys((name for name in COMPARED if name != "reward.total"), 1.0)
     share = (1000.0 - co2_kg) / 50.0
     shares = {"captured_share_co2": share, "captured_share_cost": share}
     named = {} if seed is None else {"seed": seed}
@@ -151,7 +152,7 @@ def test_nothing_but_numbers_in_nested_objects_with_names_for_dvc(results, tmp_p
 
 def test_every_policy_and_figure_has_its_place(results):
     for figures in policies(results).values():
-        assert {name.replace(".", "_") for name in KEY_FIGURES} <= set(figures)
+        assert {name.replace(".", "_") for name in COMPARED} <= set(figures)
 
 
 def test_missing_and_incomplete_results_are_refused_and_each_is_named(results, tmp_path):
@@ -251,6 +252,23 @@ def test_what_cars_lacked_is_part_of_what_there_is_to_gain(results):
     for each in results["UNCONTROLLED"]["runs"]:
         each["adjusted"] = {"co2_kg": 1100.0, "cost_usd": 2200.0}
     assert compare(results, RESAMPLING)["to_gain"]["co2_kg"] == 150.0
+
+
+def test_the_text_says_the_level_of_the_intervals(results):
+    comparison = compare(results, Resampling(n_resamples=200, confidence_level=0.999, seed=0))
+    assert comparison["resampling"] == {"n_resamples": 200, "confidence_level": 0.999, "seed": 0}
+    assert "in brackets the 99.9 % interval of a bootstrap" in comparison_text(comparison)
+
+
+def test_figures_of_a_part_of_the_year_are_not_called_those_of_a_year(results):
+    for content in results.values():
+        content["certification"]["headline"]["n_steps"] = 168
+    assert "100 USD in 168 hours of a year." in verdict(compare(results, RESAMPLING))
+
+
+def test_without_a_replayed_headline_year_there_is_no_table_of_it(results):
+    present = {"REQUIRED": results["REQUIRED"] | {"certification": {"sampled": {"n_steps": 672}}}}
+    assert "headline" not in comparison_text(compare(present, RESAMPLING)).partition("(CityLearn")[0]
 
 
 def test_much_to_gain_is_not_called_little(results):
