@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from iquitos_citylearn.params import Location
 from iquitos_citylearn.runtime.artifacts import read_json
 from iquitos_citylearn.tools.file_keys import COMPARISON, DATASET, ENVIRONMENT, REFERENCES, RESULT, RUN
 from iquitos_citylearn.tools.params_page import params_page
@@ -57,9 +58,7 @@ def test_every_key_of_the_params_is_on_the_page_once():
 def test_a_row_has_the_limits_of_the_model_and_the_default_and_comment_of_the_file():
     text = PARAMS.read_text(encoding="utf-8").replace("confidence_level: 0.95", "# How sure.\n  confidence_level: 0.9")
     assert "| `confidence_level` | number | - | > 0, < 1 | `0.9` | How sure. |" in params_page(text)
-    low, high = (
-        Params.model_fields["site"].annotation.model_fields["location"].annotation.model_fields["latitude_deg"].metadata
-    )
+    low, high = Location.model_fields["latitude_deg"].metadata
     assert f"| `latitude_deg` | number | deg | {low.ge} to {high.le} | `-3.75` |" in PAGE
     assert "| `annual_energy_kwh` | number or null | kWh | > 0 |" in PAGE
     assert "| `staff_stay_hours` | list of whole numbers | h | 2 values, each >= 1 | `[6, 9]` |" in PAGE

@@ -72,10 +72,10 @@ def compare(results: Mapping[str, Mapping[str, Any]], resampling: Resampling) ->
     Returns
     -------
     dict
-        `resampling`: resamples, level of the intervals, seed. `to_gain`: CO2 [kg] and cost [USD] a year between charging
-        at once and the optimum, service-adjusted, and their share of the former, means over the evaluation years.
-        `policies`: for each, every key figure over seeds and years (`seed_statistics.summarise_scores`; a figure that
-        some run lacks is left out), `n_seeds`, `n_years`, the figures of the headline year of its median seed, the
+        `resampling`: resamples, level of the intervals, seed. `to_gain`: CO2 [kg] and cost [USD] a year between
+        charging at once and the optimum, service-adjusted, and their share of the former, means over the evaluation
+        years. `policies`: for each, every key figure over seeds and years (`seed_statistics.summarise_scores`; a figure
+        that some run lacks is left out), `n_seeds`, `n_years`, the figures of the headline year of its median seed, the
         differences of means to each reference (negative: less than it), the probability of improvement over every other
         policy, what CityLearn replayed, and for an agent `untrained`, `best_constant` (for CO2), `best_constant_cost`,
         `training_years` and `learning_gain_co2` and `learning_gain_cost`, its shares above those of the best constants.

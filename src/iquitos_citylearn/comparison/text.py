@@ -66,9 +66,9 @@ def verdict(comparison: Mapping[str, Any]) -> str:
     if gain["co2_kg_share"] < LITTLE_SHARE:
         text += " That is little."
     if "required" in policies and "captured_share_co2" in policies["required"]:
-        share = policies["required"]["captured_share_co2"]["mean"]
+        share = PERCENT.text(policies["required"]["captured_share_co2"]["mean"])
         text += (
-            f" The rule `required` (charge at once, but only what the driver asked for) takes {PERCENT.text(share)} of it "
+            f" The rule `required` (charge at once, but only what the driver asked for) takes {share} of it "
             "without any learning."
         )
     return text + _who_beats_the_rules(policies)
