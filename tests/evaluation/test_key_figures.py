@@ -46,12 +46,12 @@ def test_a_year_has_the_figures_of_the_table_in_its_order(params, demand_charge)
     site = with_demand_charge(small_site(4)) if demand_charge else small_site(4)
     years = make_evaluated_years(params, [2023], [site], [0], "raw")
     (rollout,) = roll_out_years(ConstantPolicy(1.0, site.n_chargers), years.setting)
-    run = year_figures(rollout, years, 0)
+    run = year_figures(rollout, years[0])
     run |= captured_shares(run, REFERENCE)
     expected = [name for name, figure in KEY_FIGURES.items() if demand_charge or not figure.condition]
     assert names_of(run) == expected
     assert list(mean_figures([run])) == list(MEANS)
-    series = make_timeseries(rollout, years.setting_of(0), site, 2023)
+    series = make_timeseries(rollout, years[0])
     assert set(SUMMED) < set(series)
     assert set(SUMMED_WITH_DEMAND_CHARGE) <= set(series) or not demand_charge
 
