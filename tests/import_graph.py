@@ -14,6 +14,8 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "iquitos_citylearn"
 SOURCES = Path("src", PACKAGE)
+VERSIONS = SOURCES / "runtime" / "versions.py"
+"""Module whose output is the versions themselves."""
 NUMERICS = "requirements/numerics.yaml"
 
 # The pins that decide what an import computes: its own, and those of what it computes with.
@@ -26,6 +28,7 @@ PINS = {
     "pandas": {"numpy", "pandas", "pyarrow"},
     "pvlib": {"numpy", "pandas", "pvlib", "pyarrow", "scipy"},
     "pyarrow": {"pyarrow"},
+    "sb3_contrib": {"gymnasium", "numpy", "sb3-contrib", "stable-baselines3", "torch"},
     "scipy": {"numpy", "scipy"},
     "stable_baselines3": {"gymnasium", "numpy", "stable-baselines3", "torch"},
     "torch": {"torch"},
@@ -69,9 +72,9 @@ def packages_imported_by(module: Path) -> set[str]:
 
 
 def pins_used_by(entry: Path) -> set[str]:
-    """Return the pins of numerics.yaml that a file uses, directly or through others; all if it asks for versions."""
+    """Return the pins of numerics.yaml that a file uses, directly or through others; all if it writes them down."""
     modules = modules_used_by(entry)
-    if any("importlib.metadata" in imported_names(module) for module in modules):
+    if VERSIONS in modules:
         return set().union(*PINS.values())
     packages = {package for module in modules for package in packages_imported_by(module)}
     return {pin for package in packages & set(PINS) for pin in PINS[package]}

@@ -40,5 +40,5 @@ def _published(name: str, params: Params) -> tuple[Policy, Years]:
 
     seed = read_json(METRICS / f"result_{name.upper()}.json")["seed"]
     make_deterministic(seed)
-    policy = read_model(name, model_file(name, seed))
+    policy = read_model(params.agent(name).algorithm, model_file(name, seed))
     return policy, read_all_years(params, DATA, params.agent(name).action_mapping)
