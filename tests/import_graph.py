@@ -16,6 +16,8 @@ PACKAGE = "iquitos_citylearn"
 SOURCES = Path("src", PACKAGE)
 VERSIONS = SOURCES / "runtime" / "versions.py"
 """Module whose output is the versions themselves."""
+ALGORITHMS = SOURCES / "agents" / "algorithms.py"
+"""Module that imports what params.yaml names."""
 NUMERICS = "requirements/numerics.yaml"
 
 # The pins that decide what an import computes: its own, and those of what it computes with.
@@ -80,6 +82,20 @@ def pins_used_by(entry: Path) -> set[str]:
     return {pin for package in packages & set(PINS) for pin in PINS[package]}
 
 
+def pins_of(name: str) -> set[str]:
+    """Return the pins of numerics.yaml that a stage uses: by imports, and by the algorithms that params.yaml names."""
+    entry = entry_of(name)
+    pins = pins_used_by(entry)
+    if ALGORITHMS in modules_used_by(entry):
+        train = YAML(typ="safe").load(ROOT / "params.yaml")["train"]
+        agents = {agent: params for agent, params in train.items() if agent != "profile"}
+        trained = name.removeprefix("train_")
+        chosen = [agents[trained]] if trained in agents else agents.values()
+        packages = {params["algorithm"].partition(".")[0] for params in chosen}
+        pins |= {pin for package in packages & set(PINS) for pin in PINS[package]}
+    return pins
+
+
 def stages(pipeline: dict) -> Iterator[tuple[str, dict]]:
     """Yield name and definition of every stage; of a `foreach` the template."""
     for name, stage in pipeline["stages"].items():
@@ -106,7 +122,7 @@ def rewrite(path: Path) -> None:
         entry = entry_of(name)
         modules = sorted(module.as_posix() for module in modules_used_by(entry))
         stage["deps"][:] = [dependency for dependency in stage["deps"] if not is_module(dependency)] + modules
-        next(item for item in stage["params"] if NUMERICS in item)[NUMERICS] = sorted(pins_used_by(entry))
+        next(item for item in stage["params"] if NUMERICS in item)[NUMERICS] = sorted(pins_of(name))
     yaml.dump(pipeline, path)
 
 

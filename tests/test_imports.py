@@ -15,7 +15,7 @@ from tests.import_graph import (
     modules_imported_by,
     modules_used_by,
     packages_imported_by,
-    pins_used_by,
+    pins_of,
     rewrite,
     stages,
 )
@@ -73,7 +73,7 @@ def test_stage_depends_on_the_modules_it_imports(name):
 @pytest.mark.parametrize("name", STAGES)
 def test_stage_names_the_versions_it_uses(name):
     declared = next(item[NUMERICS] for item in STAGES[name]["params"] if NUMERICS in item)
-    assert set(declared) == pins_used_by(entry_of(name)), "run `make deps`"
+    assert set(declared) == pins_of(name), "run `make deps`"
 
 
 def test_every_pin_is_known_to_the_graph():

@@ -115,7 +115,7 @@ def make_model(
     except TypeError as error:
         raise ValueError(f"train.{agent}.kwargs does not fit {chosen.__name__}: {error}") from error
     except AssertionError as error:  # so a class refuses actions that it can't take
-        raise ValueError(f"train.{agent}.algorithm is {params.algorithm!r}: {error}") from error
+        raise ValueError(f"train.{agent}: {params.algorithm}: {error}") from error
 
 
 def _policy_and_kwargs(
@@ -125,6 +125,8 @@ def _policy_and_kwargs(
     kwargs = params.kwargs | {"policy_kwargs": dict(params.kwargs.get("policy_kwargs", {}))}
     if kwargs.get("action_noise") is not None:
         kwargs["action_noise"] = _noise(kwargs["action_noise"], training_env)
+    if "net_arch" in kwargs["policy_kwargs"]:
+        kwargs["policy_kwargs"]["net_arch"] = _as_lists(kwargs["policy_kwargs"]["net_arch"])
     if params.policy == "plain":
         return FLAT, kwargs
     network = _per_charger_network(chosen)
@@ -135,6 +137,8 @@ def _policy_and_kwargs(
         **with_bess,
     }
     if issubclass(chosen, OffPolicyAlgorithm):
+        if kwargs.get("n_steps", 1) != 1:
+            raise ValueError(f"kwargs.n_steps is {kwargs['n_steps']}; networks shared by chargers learn from one step")
         kwargs["policy_kwargs"]["action_mapping"] = params.action_mapping
         kwargs["replay_buffer_class"] = PerChargerReplayBuffer
     else:
@@ -144,19 +148,22 @@ def _policy_and_kwargs(
 
 
 def _per_charger_network(chosen: type[BaseAlgorithm]) -> type[BasePolicy]:
-    """Return the shared network for a class that learns as one of those whose losses work entry by entry."""
+    """Return the shared network in place of a class's flat one; the class must also take a buffer for it."""
     network = PER_CHARGER.get(chosen.policy_aliases[FLAT])
-    off_policy = issubclass(chosen, OffPolicyAlgorithm)
-    hook = "replay_buffer_class" if off_policy else "rollout_buffer_class"
-    # An on-policy loss is entry by entry where it scores actions by the policy's `evaluate_actions`; TRPO, for one,
-    # sums over all of them.
-    entry_by_entry = off_policy or "evaluate_actions" in inspect.unwrap(chosen.train).__code__.co_names  # type: ignore[attr-defined]
-    if network is None or hook not in inspect.signature(chosen).parameters or not entry_by_entry:
+    hook = "replay_buffer_class" if issubclass(chosen, OffPolicyAlgorithm) else "rollout_buffer_class"
+    if network is None or hook not in inspect.signature(chosen).parameters:
         raise ValueError(
             f"policy is 'per_charger', but there is no network shared by chargers for {chosen.__name__}; "
             "`policy: plain` works"
         )
     return network
+
+
+def _as_lists(layers: Any) -> Any:
+    """Return the layers of a flat network as Stable-Baselines3 wants them; params hold tuples."""
+    if isinstance(layers, dict):
+        return {name: _as_lists(each) for name, each in layers.items()}
+    return list(layers) if isinstance(layers, tuple) else layers
 
 
 def _noise(std: object, training_env: VecEnv) -> NormalActionNoise:

@@ -37,7 +37,10 @@ def _class_names(module: str) -> frozenset[str]:
     spec = _find(module)
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         raise ValueError(f"no module {module} is installed")
-    tree = ast.parse(Path(spec.origin).read_bytes())
+    try:
+        tree = ast.parse(Path(spec.origin).read_bytes())
+    except SyntaxError as error:
+        raise ValueError(f"{spec.origin} is not Python: {error}") from error
     return frozenset(name for node in _executed_at_import(tree) for name in _bound_by(node))
 
 
