@@ -22,6 +22,7 @@ from tests.small import (
     setting_of,
     small_site,
     with_demand_charge,
+    year_of,
 )
 
 BESS = ("agent", "automatic", "none")
@@ -170,7 +171,7 @@ def test_an_entry_of_0_is_the_rule_and_a_policy_without_one_leaves_it_to_the_rul
     site = small_site(4, bess="agent")
     by_rule = replace(site, bess_automatic=True)
     rollouts, traces = zip(
-        *(trace_year(ConstantPolicy(0.5, site.n_chargers), setting_of(chosen, params)) for chosen in (by_rule, site)),
+        *(trace_year(ConstantPolicy(0.5, site.n_chargers), year_of(chosen, params)) for chosen in (by_rule, site)),
         strict=True,
     )
     for name in ("net_kwh", "bess_soc"):
