@@ -85,14 +85,14 @@ lock: ## Compile the locks from what stands in requirements/ (UPGRADE=1: newest 
 licences: $(READY) ## List the licences of all locked packages in requirements/LICENCES.md
 	$(PY) requirements/licences.py
 
-readme: $(READY) ## Put the results in metrics/ into the README, and beside those of the study
+readme: $(READY) ## Put the results in metrics/ into the README and its picture, and into the page of the study
 	$(PY) -m iquitos_citylearn.tools.readme
 	$(PY) -m iquitos_citylearn.study.summary
 
 deps: $(READY) ## Write into dvc.yaml what follows from params.yaml, the register of policies and the imports
 	$(PY) -m iquitos_citylearn.tools.pipeline_file
 
-pages: $(READY) ## Write docs/params.md and docs/results.md from the models, params.yaml and the table of key figures
+pages: $(READY) ## Write docs/params.md, docs/results.md and the rooms in docs/architecture.md from params.yaml and the sources
 	$(PY) -m iquitos_citylearn.tools.reference_pages
 
 bench: $(READY) ## Measure speed, all parts or PARTS="simulator start_up" (needs data/site)

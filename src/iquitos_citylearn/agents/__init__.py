@@ -1,1 +1,1 @@
-"""Algorithms, training and rule-based policies."""
+"""Networks, optimizers and algorithms: what a model is, whichever class of Stable-Baselines3 trains it."""

@@ -1,1 +1,1 @@
-"""All policies side by side: figures, statistics over seeds, words."""
+"""All policies in one comparison: figures, statistics over seeds, words."""

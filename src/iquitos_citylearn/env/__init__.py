@@ -1,1 +1,1 @@
-"""The environment: compiled physics, two simulators, what the agent sees, does and is paid."""
+"""The environment: compiled physics, two simulators, observation, action and reward."""

@@ -1,1 +1,1 @@
-"""From the years of a policy to its figures, certified."""
+"""The figures of a policy: from its years to a certified result."""

@@ -1,1 +1,1 @@
-"""All that decides without training: the protocol, rules, plans, and how a policy is run over years."""
+"""Policies that decide without training: the protocol, the rules, plans, the register; and rollouts over years."""

@@ -1,1 +1,1 @@
-"""What stands in Iquitos: weather, PV, mall, sessions, equipment, and how they become CityLearn files."""
+"""The site in Iquitos: weather, PV, mall, sessions, equipment, and the CityLearn files made of them."""

@@ -1,1 +1,1 @@
-"""How far the pipeline is, read from small files while its stages run or after they died."""
+"""The state of every stage, read from small files while stages run or after they died."""

@@ -1,1 +1,1 @@
-"""What goes beyond the default run: other sites and settings, the front of CO2 against peak, CityLearn's own KPIs."""
+"""Cases other than the default run: further settings, the front of CO2 against peak, CityLearn's own KPIs."""

@@ -1,13 +1,16 @@
-"""The pages of `docs/` that no hand writes: params and results (`make pages`)."""
+"""Pages and blocks of `docs/` that no hand writes: params, results, the picture of the rooms (`make pages`)."""
 
 from pathlib import Path
 
 from iquitos_citylearn.runtime.artifacts import write_bytes
+from iquitos_citylearn.tools.markdown import with_block
 from iquitos_citylearn.tools.params_page import params_page
 from iquitos_citylearn.tools.results_page import results_page
+from iquitos_citylearn.tools.rooms import picture
 
 PARAMS = Path("params.yaml")
 DOCS = Path("docs")
+ARCHITECTURE = DOCS / "architecture.md"
 
 
 def pages() -> dict[Path, str]:
@@ -15,6 +18,7 @@ def pages() -> dict[Path, str]:
     return {
         DOCS / "params.md": params_page(PARAMS.read_text(encoding="utf-8")),
         DOCS / "results.md": results_page(),
+        ARCHITECTURE: with_block(ARCHITECTURE.read_text(encoding="utf-8"), "rooms", picture()),
     }
 
 

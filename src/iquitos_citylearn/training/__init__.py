@@ -1,1 +1,1 @@
-"""How a seed is trained, resumed and watched."""
+"""Training: how a seed is trained, resumed and watched."""
