@@ -1,6 +1,5 @@
 import ast
 import re
-from pathlib import Path
 
 import pytest
 import yaml
@@ -16,6 +15,7 @@ from iquitos_citylearn.tools.import_graph import (
     packages_imported_by,
 )
 from iquitos_citylearn.tools.pipeline_file import entry_of, pins_of, stages, write_pipeline
+from iquitos_citylearn.tools.rooms import room_of, rooms
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 PARAMS = load_params(ROOT / "params.yaml")

@@ -4,7 +4,6 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
-from pathlib import Path
 
 import pytest
 
@@ -58,7 +57,11 @@ def small_comparison(agent):
 
 @pytest.mark.parametrize(
     ("agent", "word", "gap"),
-    [(0.6, "Yes", "60.0 %: 10.0 points more"), (0.5, "No", "50.0 %: the same"), (0.2, "No", "20.0 %: 30.0 points less")],
+    [
+        (0.6, "Yes", "60.0 %: 10.0 points more"),
+        (0.5, "No", "50.0 %: the same"),
+        (0.2, "No", "20.0 %: 30.0 points less"),
+    ],
 )
 def test_answer_says_whether_the_best_agent_is_ahead(agent, word, gap):
     said = answer(small_comparison(agent))
@@ -75,7 +78,7 @@ def test_no_answer_without_an_agent():
 
 
 def test_picture_has_a_bar_for_each_policy_that_saves_something():
-    picture = ET.fromstring(result_picture(small_comparison(0.25)))  # noqa: S314 - our own text
+    picture = ET.fromstring(result_picture(small_comparison(0.25)))
     bars = [float(rect.get("width")) for rect in picture.findall("{*}rect")[1:]]
     texts = " ".join(text.text for text in picture.findall("{*}text"))
     assert bars == [468.0, 234.0, 117.0]  # optimum, required 0.5, sac 0.25

@@ -103,12 +103,12 @@ def _entries(
 
 
 def _schema_of(schema: Schema, key: str) -> Schema:
-    """Return the schema of a key; of a mapping with free keys that of any of its values."""
-    if "properties" in schema:
-        found: Schema = schema["properties"][key]
-        return found
-    values = schema.get("additionalProperties", True)
-    return values if isinstance(values, Mapping) else {}
+    """Return the schema of a key; of a free key that of any of the values."""
+    named, values = schema.get("properties", {}), schema.get("additionalProperties", True)
+    if key not in named and isinstance(values, Mapping):
+        return values
+    found: Schema = named[key] if named else {}
+    return found
 
 
 def _resolved(schema: Schema, models: Schema) -> tuple[Schema, bool]:

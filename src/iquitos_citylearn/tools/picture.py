@@ -37,13 +37,14 @@ def result_picture(comparison: Mapping[str, Any]) -> str:
     worse = [name for name in order if policies[name][CAPTURED]["mean"] < 0.0]
     scale = (WIDTH - LEFT - RIGHT) / max(1.0, *(policies[name][CAPTURED]["mean"] for name in shown))
     bottom = TOP + ROW * len(shown)
+    below = f"0 % is charging at once to full. Worse than that: {', '.join(worse) or 'none'}."
     saved = WHOLE.number(comparison["to_gain"]["co2_kg"])
     parts = [
         _text(20, 28, "Share of the possible CO2 saving that each policy captures", size=17, weight="bold"),
         _text(20, 48, f"100 % is what perfect foresight saves: {saved} kg a year. Mean over seeds and years.", size=13),
         *(_tick(LEFT + share * scale, bottom, f"{share:.0%}") for share in (0.0, 0.25, 0.5, 0.75, 1.0)),
         *(line for row, name in enumerate(shown) for line in _bar(name, policies[name], TOP + ROW * row, scale)),
-        _text(20, bottom + 44, f"0 % is charging at once to full. Worse than that: {', '.join(worse) or 'none'}.", size=13),
+        _text(20, bottom + 44, below, size=13),
     ]
     return _card(bottom + BOTTOM, parts)
 
