@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iquitos_citylearn.env.year import Years
+from iquitos_citylearn.policies.making import make_policy
 from iquitos_citylearn.policies.register import policy_named
 from iquitos_citylearn.policies.rollout import trace_year
 from iquitos_citylearn.policies.rules import CarReader, Cars, ConstantPolicy, by_laxity
@@ -19,7 +20,9 @@ def run(params, name, site=None, seed=0, **changes):
     site = site or hand_site(SESSIONS)
     entry, evaluation = policy_named(name, params), params.evaluation.model_copy(update=changes)
     year = year_of(site, params, entry.action_mapping, **HORIZON)
-    policy = entry.make(Years(year.setting, (year,)), params.model_copy(update={"evaluation": evaluation}), seed)
+    policy = make_policy(
+        entry, Years(year.setting, (year,)), params.model_copy(update={"evaluation": evaluation}), seed
+    )
     rollout, trace = trace_year(policy, year)
     charged = {(int(t), int(c)): float(trace.charger_kwh[t, c]) for t, c in np.argwhere(trace.charger_kwh > 0)}
     return charged, rollout

@@ -104,7 +104,7 @@ def _entries(
 
 def _schema_of(schema: Schema, key: str) -> Schema:
     """Return the schema of a key; of a mapping with free keys that of any of its values."""
-    if "properties" in schema:
+    if key in schema.get("properties", {}):
         found: Schema = schema["properties"][key]
         return found
     values = schema.get("additionalProperties", True)
