@@ -20,7 +20,9 @@ def run(params, name, site=None, **changes):
     site = site or hand_site(SESSIONS)
     rule = RULES[name]
     setting = setting_of(site, params, rule.action_mapping, **HORIZON)
-    rollout, trace = trace_year(rule.make(setting, RuleParams(**({"least_laxity_limit_kw": 1e9} | changes))), setting)
+    rollout, trace = trace_year(
+        rule.make(setting, RuleParams(**({"least_laxity_limit_share": 1.0} | changes))), setting
+    )
     charged = {(int(t), int(c)): float(trace.charger_kwh[t, c]) for t, c in np.argwhere(trace.charger_kwh > 0)}
     return charged, rollout
 
@@ -47,9 +49,10 @@ def test_latest_charges_in_the_last_hours_that_still_do(params):
 
 
 def test_least_laxity_serves_who_can_wait_least_and_stays_below_its_limit(params):
-    # Both want an hour (2 kW and 4 kW); charger 0 can wait an hour, charger 1 three: of 3 kW charger 0 gets its 2.
+    # Both want an hour (2 kW and 4 kW); charger 0 can wait an hour, charger 1 three. Half of the ratings is 3 kW, and
+    # charger 0 gets 2 of them.
     site = hand_site([(0, 2, 4, 0.25, 0.5), (1, 2, 6, 0.0, 0.5)])
-    charged, _ = run(params, "least_laxity", site, least_laxity_limit_kw=3.0)
+    charged, _ = run(params, "least_laxity", site, least_laxity_limit_share=0.5)
     assert charged == pytest.approx({(2, 0): 2.0, (2, 1): 1.0, (3, 1): 3.0}, abs=1e-5)
 
 

@@ -27,7 +27,7 @@ def test_it_has_a_result_where_the_battery_is_the_agents(params, monkeypatch, tm
     draws = params.site.draws
     for folder, seeds in (("evaluation", draws.evaluation_seeds), ("training", draws.training_seeds)):
         for seed, year in zip(seeds, years_of(site, len(seeds)), strict=True):
-            other = with_demand_charge(replace(year, bess_automatic=site.bess_automatic))
+            other = with_demand_charge(replace(year, bess_dispatch=site.bess_dispatch))
             write_draw(other, tmp_path / "data" / folder / str(seed))
     monkeypatch.chdir(tmp_path)
     write_references(params)

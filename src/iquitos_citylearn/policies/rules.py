@@ -240,17 +240,17 @@ def by_laxity(cars: Cars, power_kw: FloatArray, limit_kw: FloatArray) -> FloatAr
 
 @dataclass(frozen=True)
 class RuleParams:
-    """What rules are told beside the site.
+    """Settings of rules.
 
     Attributes
     ----------
-    least_laxity_limit_kw : float
-        Power of all chargers together under `least_laxity` [kW].
+    least_laxity_limit_share : float
+        Largest power of all chargers together under `least_laxity`, as a share of the sum of their ratings.
     random_seed : int
         Seed of `random`.
     """
 
-    least_laxity_limit_kw: float
+    least_laxity_limit_share: float
     random_seed: int = 0
 
 
@@ -260,9 +260,10 @@ def _latest(setting: Setting, _: RuleParams) -> Rule:
 
 def _least_laxity(setting: Setting, params: RuleParams) -> Rule:
     reader = CarReader(setting)
+    largest_kw = params.least_laxity_limit_share * float(reader.rating_kw.sum())
 
     def share(cars: Cars) -> FloatArray:
-        limit_kw = np.full(len(cars.share), params.least_laxity_limit_kw)
+        limit_kw = np.full(len(cars.share), largest_kw)
         return by_laxity(cars, cars.share * reader.rating_kw, limit_kw) / reader.rating_kw
 
     return NeedRule(reader, share)

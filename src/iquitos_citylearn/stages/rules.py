@@ -48,4 +48,4 @@ def evaluate_rule(name: str, params: Params, schema: Path | None = None) -> None
 
 def rule_policy(name: str, params: Params, setting: Setting, random_seed: int = 0) -> Rule:
     """Return a rule for the years of a setting."""
-    return RULES[name].make(setting, RuleParams(params.evaluation.least_laxity_limit_kw, random_seed))
+    return RULES[name].make(setting, RuleParams(params.evaluation.least_laxity_limit_share, random_seed))
