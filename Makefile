@@ -13,7 +13,7 @@ unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup repro smoke study test lint lock licences deps readme pull release release-check report image image-test test-servers test-long bench bench-compare
+.PHONY: help setup repro smoke study test lint lock licences deps pages readme pull release release-check report image image-test test-servers test-long bench bench-compare
 
 DOCKER ?= docker
 TORCH ?= cuda
@@ -30,8 +30,7 @@ setup: $(READY) ## Make .venv and install the locked dependencies and the packag
 
 repro: $(READY) ## Run the pipeline: whatever is stale, nothing else; nothing is pulled
 	$(PY) -m iquitos_citylearn.tools.repro
-	@for agent in sac ppo a2c; do \
-	  [ -e metrics/simulations/trace_$$(echo $$agent | tr a-z A-Z).csv ] || .venv/bin/iquitos trace $$agent || exit; done
+	.venv/bin/iquitos trace
 
 smoke: $(READY) ## Run the same pipeline on small params in .smoke, for a first look
 	$(PY) -m iquitos_citylearn.study.case params/smoke.yaml .smoke
@@ -90,8 +89,11 @@ readme: $(READY) ## Put the results in metrics/ into the README, and beside thos
 	$(PY) -m iquitos_citylearn.tools.readme
 	$(PY) -m iquitos_citylearn.study.summary
 
-deps: $(READY) ## Write the modules and versions that each stage uses into dvc.yaml
-	$(PY) tests/import_graph.py
+deps: $(READY) ## Write into dvc.yaml what follows from params.yaml, the register of policies and the imports
+	$(PY) -m iquitos_citylearn.tools.pipeline_file
+
+pages: $(READY) ## Write docs/params.md and docs/results.md from the models, params.yaml and the table of key figures
+	$(PY) -m iquitos_citylearn.tools.reference_pages
 
 bench: $(READY) ## Measure speed, all parts or PARTS="simulator start_up" (needs data/site)
 	$(PY) -m bench $(PARTS)

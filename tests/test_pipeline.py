@@ -6,12 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from iquitos_citylearn.params import load_params
 from iquitos_citylearn.runtime.artifacts import read_json
-from iquitos_citylearn.stages.compare import POLICIES
+from iquitos_citylearn.stages.compare import result_files
 from iquitos_citylearn.study.case import prepare_case
+from iquitos_citylearn.tools.file_keys import COMPARISON, DATASET, ENVIRONMENT, REFERENCES, RESULT
+from tests.json_keys import keys_of, not_among
 from tests.pipelines import RUNNER, repro, set_params
 
 pytestmark = [pytest.mark.xdist_group("pipeline"), pytest.mark.timeout(1200)]
@@ -37,7 +41,7 @@ def test_every_declared_output_is_there_and_git_sees_only_results(first_run):
         text=True,
     )
     seen = {line[3:] for line in status.stdout.splitlines()}
-    results = {f"metrics/result_{name}.json" for name in POLICIES}
+    results = {path.as_posix() for path in result_files(load_params(folder / "params.yaml"), Path("metrics"))}
     assert {"metrics/dataset.json", "metrics/comparison.json", "metrics/comparison.md"} | results <= seen
     assert not [path for path in seen if path.endswith((".zip", ".csv", ".parquet", ".gitignore"))]
 
@@ -50,6 +54,23 @@ def test_metrics_show_is_flat(first_run):
     header, *rows = shown.splitlines()
     assert "grid_import_kwh" in header
     assert sum("result_" in row for row in rows) >= 5
+
+
+@pytest.mark.parametrize(
+    ("pattern", "keys", "absent"),
+    [
+        ("result_*.json", RESULT, {"error"}),
+        ("comparison.json", COMPARISON, {"absent.<file>"}),
+        ("references.json", REFERENCES, set()),
+        ("dataset.json", DATASET, set()),
+        ("environment.json", ENVIRONMENT, set()),
+    ],
+)
+def test_every_key_that_a_run_writes_is_documented_and_no_other(first_run, pattern, keys, absent):
+    contents = [read_json(file) for file in first_run[0].glob(f"metrics/{pattern}")]
+    assert set().union(*(not_among(keys, content) for content in contents)) == set()
+    written = set().union(*map(keys_of, contents))
+    assert {key.name for key in keys if not any(map(key.matches, written))} == absent
 
 
 def test_a_second_run_runs_nothing(project):

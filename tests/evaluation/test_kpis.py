@@ -1,3 +1,4 @@
+from dataclasses import replace
 from math import fsum
 
 import numpy as np
@@ -5,7 +6,8 @@ import pandas as pd
 import pytest
 
 from iquitos_citylearn.env.twin import Twin
-from iquitos_citylearn.evaluation.kpis import SUMMED, key_figures, make_timeseries, session_outcomes
+from iquitos_citylearn.evaluation.key_figures import SUMMED
+from iquitos_citylearn.evaluation.kpis import key_figures, make_timeseries, session_outcomes
 from iquitos_citylearn.policies.rollout import trace_year
 from tests.small import (
     TERMS,
@@ -13,10 +15,10 @@ from tests.small import (
     hand_site,
     random_policy_actions,
     session_at,
-    setting_of,
     small_site,
     target_socs,
     with_demand_charge,
+    year_of,
 )
 
 COLUMNS = [
@@ -37,11 +39,11 @@ class Replay:
 
 
 def figures_of(site, params, actions, calendar_year=2023):
-    setting = setting_of(site, params)
-    rollout, trace = trace_year(Replay(actions), setting)
-    series = make_timeseries(rollout, setting, site, calendar_year)
-    outcomes = session_outcomes(rollout, setting, site)
-    return key_figures(series, outcomes, setting.tables.evening[0]), series, outcomes, trace
+    year = replace(year_of(site, params), calendar_year=calendar_year)
+    rollout, trace = trace_year(Replay(actions), year)
+    series = make_timeseries(rollout, year)
+    outcomes = session_outcomes(rollout, year)
+    return key_figures(series, outcomes, year.setting.tables.evening[0]), series, outcomes, trace
 
 
 def charging(site, *charger_steps):

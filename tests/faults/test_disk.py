@@ -13,8 +13,8 @@ import subprocess
 
 import pytest
 
+from tests.comparison.test_compare import write_results
 from tests.faults.project import LIMIT_S, PROGRAM, ROOT, TRAIN, prepare_evaluation
-from tests.test_comparison import write_results
 
 pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("disk")]
 

@@ -3,12 +3,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iquitos_citylearn.cli import BASELINES, Agent, Policy
-from iquitos_citylearn.env.action import MAPPINGS
+from iquitos_citylearn.env.year import Years
+from iquitos_citylearn.policies.register import policy_named
 from iquitos_citylearn.policies.rollout import trace_year
-from iquitos_citylearn.policies.rules import RULES, CarReader, Cars, ConstantPolicy, RuleParams, by_laxity
-from iquitos_citylearn.stages.baseline import OPTIMUM
-from tests.small import hand_site, setting_of, targets_of
+from iquitos_citylearn.policies.rules import CarReader, Cars, ConstantPolicy, by_laxity
+from tests.small import hand_site, setting_of, targets_of, year_of
 
 # Charger 0: 2 kW and a quarter of the SOC an hour; it wants half an hour's worth and stays for ten.
 SESSIONS = [(0, 2, 12, 0.25, 0.375), (0, 20, 21, 0.25, 1.0), (1, 4, 10, 0.75, 0.5)]
@@ -16,13 +15,12 @@ SESSIONS = [(0, 2, 12, 0.25, 0.375), (0, 20, 21, 0.25, 1.0), (1, 4, 10, 0.75, 0.
 HORIZON = {"energy_horizon_hours": 4.0, "forecast_error_std": 0.0}
 
 
-def run(params, name, site=None, **changes):
+def run(params, name, site=None, seed=0, **changes):
     site = site or hand_site(SESSIONS)
-    rule = RULES[name]
-    setting = setting_of(site, params, rule.action_mapping, **HORIZON)
-    rollout, trace = trace_year(
-        rule.make(setting, RuleParams(**({"least_laxity_limit_share": 1.0} | changes))), setting
-    )
+    entry, evaluation = policy_named(name, params), params.evaluation.model_copy(update=changes)
+    year = year_of(site, params, entry.action_mapping, **HORIZON)
+    policy = entry.make(Years(year.setting, (year,)), params.model_copy(update={"evaluation": evaluation}), seed)
+    rollout, trace = trace_year(policy, year)
     charged = {(int(t), int(c)): float(trace.charger_kwh[t, c]) for t, c in np.argwhere(trace.charger_kwh > 0)}
     return charged, rollout
 
@@ -49,8 +47,8 @@ def test_latest_charges_in_the_last_hours_that_still_do(params):
 
 
 def test_least_laxity_serves_who_can_wait_least_and_stays_below_its_limit(params):
-    # Both want an hour (2 kW and 4 kW); charger 0 can wait an hour, charger 1 three. Half of the ratings is 3 kW, and
-    # charger 0 gets 2 of them.
+    # Both want an hour (2 kW and 4 kW); charger 0 can wait an hour, charger 1 three. Half of the
+    # ratings is 3 kW, and charger 0 gets 2 of them.
     site = hand_site([(0, 2, 4, 0.25, 0.5), (1, 2, 6, 0.0, 0.5)])
     charged, _ = run(params, "least_laxity", site, least_laxity_limit_share=0.5)
     assert charged == pytest.approx({(2, 0): 2.0, (2, 1): 1.0, (3, 1): 3.0}, abs=1e-5)
@@ -78,7 +76,7 @@ def test_idle_charges_nothing(params):
 
 
 def test_random_repeats_with_its_seed_and_differs_from_another(params):
-    first, again, other = (run(params, "random", random_seed=seed)[0] for seed in (1, 1, 2))
+    first, again, other = (run(params, "random", seed=seed)[0] for seed in (1, 1, 2))
     assert first == again != other
 
 
@@ -103,7 +101,7 @@ def visits(charger):
 )
 def test_rules_that_promise_the_need_deliver_it_and_no_more(params, first, second, name):
     site = hand_site(first + second, pv_kwh=np.arange(48) % 5)
-    _, rollout = run(params, name, site)
+    _, rollout = run(params, name, site, least_laxity_limit_share=1.0)
     departure_soc = rollout.ev_soc[site.sessions.departure_step - 1, site.sessions.charger]
     assert (departure_soc >= targets_of(setting_of(site, params), site) - 1e-5).all()
     assert (departure_soc <= np.maximum(site.sessions.required_soc, site.sessions.arrival_soc) + 1e-5).all()
@@ -143,15 +141,3 @@ def test_predict_is_that_of_stable_baselines3():
     assert action.shape == (5, 3)
     assert (action == 0.25).all()
     assert state is None
-
-
-@pytest.mark.parametrize("name", RULES)
-def test_a_rule_is_a_policy_of_the_program_and_uses_a_known_mapping(name):
-    assert RULES[name].action_mapping in MAPPINGS
-    assert name in list(Policy)
-    assert name not in list(Agent)
-
-
-def test_the_program_knows_every_policy():
-    assert set(Policy) == set(RULES) | set(Agent) | {OPTIMUM}
-    assert set(BASELINES) <= set(Policy) - set(Agent)

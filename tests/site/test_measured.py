@@ -164,7 +164,10 @@ def test_weather_maps_by_position_and_keeps_the_horizontal_energy(tmp_path):
         ("2024-01-01 07:00:00-05:00,5,0,1001,25,1", r"column dhi_wm2, row 9: 1001 is out of range, allowed 0 to 1000"),
         ("2024-01-01 07:00:00-05:00,5,0,5,298,1", r"column temp_air_c, row 9: 298 is out of range, allowed -40 to 60"),
         ("2024-01-01 07:00:00-05:00,5,,5,25,1", r"column dni_wm2, row 9: '' is no number"),
-        ("2024-01-01 07:00:00-05:00,5,0,5,25,-1", r"column wind_speed_ms, row 9: -1 is out of range, allowed -0.1 to 60"),
+        (
+            "2024-01-01 07:00:00-05:00,5,0,5,25,-1",
+            r"column wind_speed_ms, row 9: -1 is out of range, allowed -0.1 to 60",
+        ),
         ("2024-01-01 07:00:00-05:00,5,0,5,25,", r"column wind_speed_ms, row 9: '' is no number"),
         ("2024-01-01 07:30:00-05:00,5,0,5,25,1", r"column timestamp, row 9: .* follows a gap"),
     ],
