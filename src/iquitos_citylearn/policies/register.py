@@ -96,7 +96,7 @@ REGISTER: tuple[PolicyEntry, ...] = (
         summary="charge the cars that can wait least first, all together below a limit",
         action_mapping="need_limited",
         maker="iquitos_citylearn.policies.rules:least_laxity",
-        params=("evaluation.least_laxity_limit_kw",),
+        params=("evaluation.least_laxity_limit_share",),
     ),
     PolicyEntry(
         name="solar_following",
