@@ -103,12 +103,12 @@ def _entries(
 
 
 def _schema_of(schema: Schema, key: str) -> Schema:
-    """Return the schema of a key; of a free key that of any of the values."""
-    named, values = schema.get("properties", {}), schema.get("additionalProperties", True)
-    if key not in named and isinstance(values, Mapping):
-        return values
-    found: Schema = named[key] if named else {}
-    return found
+    """Return the schema of a key: its own where the model names it, else that of any other value."""
+    named: Mapping[str, Schema] = schema.get("properties", {})
+    if key in named or schema.get("additionalProperties") is False:
+        return named[key]
+    values = schema.get("additionalProperties", True)
+    return values if isinstance(values, Mapping) else {}
 
 
 def _resolved(schema: Schema, models: Schema) -> tuple[Schema, bool]:
