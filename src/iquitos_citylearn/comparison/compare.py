@@ -1,4 +1,4 @@
-"""All policies side by side: what there is to gain, who gains how much of it, and how sure that is."""
+"""The comparison of all policies: the possible gain, the share that each policy captures, and how sure that is."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict

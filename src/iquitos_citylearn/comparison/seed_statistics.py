@@ -4,7 +4,7 @@ References
 ----------
 Agarwal, Schwarzer, Castro, Courville, Bellemare (2021), Deep reinforcement learning at the edge of the statistical
 precipice, NeurIPS 34: stratified bootstrap, interquartile mean, probability of improvement. There a seed is trained
-anew for each task; here one model stands in every year, so the strata are redrawn together.
+anew for each task. Here the same model runs in every year, so the strata are redrawn together.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from iquitos_citylearn.site.model import FloatArray
 
 QUARTILE = 0.25
 TIE = 1e-6
-"""Scores that differ by less than this share of the other are equal: plans and rules differ by rounding."""
+"""Scores that differ by less than this share count as equal: plans and rules differ by rounding."""
 FEWEST_SEEDS = 2
 """A single seed has no spread to resample."""
 
@@ -26,7 +26,7 @@ Statistic = Callable[..., FloatArray]
 
 @dataclass(frozen=True)
 class Resampling:
-    """How intervals are found.
+    """Settings of the bootstrap.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Resampling:
     confidence_level : float
         Level of the interval, in (0, 1).
     seed : int
-        Of the resampling.
+        Seed of the resampling.
     """
 
     n_resamples: int
@@ -44,7 +44,7 @@ class Resampling:
 
 
 def summarise_scores(scores: FloatArray, resampling: Resampling) -> dict[str, float]:
-    """Return how a policy does over seeds and years.
+    """Return mean, spread and interval of a figure over seeds and years.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def probability_of_improvement(scores: FloatArray, others: FloatArray, resamplin
     scores : ndarray, shape (n_seeds, n_years)
         A figure of which more is better.
     others : ndarray, shape (n_seeds, n_years) or (1, n_years)
-        The same of the other policy, paired by seed and year; a policy without seeds stands beside every seed.
+        The same of the other policy, paired by seed and year. One without seeds is paired with every seed.
     resampling : Resampling
         How the interval is found.
 
@@ -102,7 +102,7 @@ def probability_of_improvement(scores: FloatArray, others: FloatArray, resamplin
 def interval(scores: FloatArray, statistic: Statistic, resampling: Resampling) -> tuple[float, float]:
     """Return a percentile interval of a statistic of all runs by bootstrap: years are strata, seeds are redrawn.
 
-    A seed that is drawn is drawn in every year, since the same model stands in all of them.
+    A seed is drawn for all years together, since the same model runs in all of them.
 
     Parameters
     ----------

@@ -8,8 +8,8 @@ from iquitos_citylearn.policies.register import Kind
 from iquitos_citylearn.site.clock import HOURS_PER_YEAR
 
 LESS_SERVICE = 0.01
-"""A policy that serves this share of cars fewer than the optimum is not called best: shares price what cars lack, and
-drivers may see it otherwise."""
+"""A policy whose service is lower than that of the optimum by more than this is not called best: captured shares put
+a price on unmet energy, and drivers may see it otherwise."""
 SAME_SHARE = 1e-4
 LITTLE_SHARE = 0.10
 """Below this share of uncontrolled CO2 the report calls the gain small."""
@@ -55,7 +55,7 @@ def table(policies: Mapping[str, Figures], columns: Sequence[Column]) -> str:
 
 
 def verdict(comparison: Mapping[str, Any]) -> str:
-    """Return what there is to gain against charging at once, and who gains it, in a few sentences."""
+    """Return the possible gain over charging at once, and who captures it, in a few sentences."""
     gain, policies = comparison["to_gain"], comparison["policies"]
     if not gain:
         return "What there is to gain is not known: charging at once or the optimum is not among the results."
@@ -76,14 +76,14 @@ def verdict(comparison: Mapping[str, Any]) -> str:
 
 
 def _per_year(policies: Mapping[str, Figures]) -> str:
-    """Return the time that a year's figures are of; params can keep a part of the year."""
+    """Return the time that the figures cover; params can keep a part of the year."""
     (optimum, *_) = _optima(policies)
     n_steps = optimum["replayed_steps"]["headline"]
     return "a year" if n_steps == HOURS_PER_YEAR else f"in {n_steps:,} hours of a year"
 
 
 def _who_beats_the_rules(policies: Mapping[str, Figures]) -> str:
-    """Return a sentence for CO2, and one for cost where it is not CO2 in other units."""
+    """Return a sentence for CO2, and one for cost unless it says the same."""
     figures = ["captured_share_co2", "captured_share_cost"]
     shares = [[f.get(name, {}).get("mean") for f in policies.values()] for name in figures]
     if all(co2 == cost or (co2 and cost and abs(co2 - cost) < SAME_SHARE) for co2, cost in zip(*shares, strict=True)):
@@ -93,7 +93,7 @@ def _who_beats_the_rules(policies: Mapping[str, Figures]) -> str:
 
 
 def _best_agent_and_rule(policies: Mapping[str, Figures], figure: str, of_what: str) -> str:
-    """Return who of the agents and who of the rules captures most, of those that serve the cars."""
+    """Return a sentence on the best agent and the best rule, of those that serve the cars."""
     serving = {name: f for name, f in policies.items() if serves(f, policies)}
     best = best_agent_and_rule(serving, figure)
     if best is None:

@@ -87,11 +87,12 @@ class Evaluation:
         The evaluation years, the headline year first.
     references : mapping of int to Reference
         References by the seed of the year.
-    runs, further_runs : list of dict
-        Figures of every seed in every year that counts, the seeds in their order and the years in theirs; the same of
-        the years that were run along.
+    runs : list of dict
+        Figures of every seed in every evaluation year, the seeds in their order and the years in theirs.
+    further_runs : list of dict
+        The same of the years that were run with them (training years).
     median : CandidateRun
-        Of the candidate with the median reward.
+        The candidate with the median reward.
     """
 
     entry: PolicyEntry
@@ -108,10 +109,10 @@ def run_candidate(candidate: Candidate, years: Years, references: Mapping[int, R
     Parameters
     ----------
     candidate : Candidate
-        Of one seed.
+        One seed of a policy.
     years : Years
-        The evaluation years, the headline year first, and others to be run along: a network takes hardly longer to
-        decide for more years at a time.
+        The evaluation years, the headline year first, and any other years after them. A network takes hardly longer
+        to decide for more years at a time.
     references : mapping of int to Reference
         References by the seed of the year.
 
@@ -141,9 +142,9 @@ def evaluation_of(
     entry : PolicyEntry
         The policy.
     candidate_runs : iterable of CandidateRun
-        From `run_candidate`, over these years and others after them.
+        From `run_candidate`, over these years and any others after them.
     years : Years
-        The years that count: the evaluation years.
+        The evaluation years.
     references : mapping of int to Reference
         References by the seed of the year.
 
@@ -192,7 +193,7 @@ def certify_and_write(
     CertificationError
         If CityLearn deviates from the twin, or can't replay it; the result is written and says so.
     OutputError
-        If something can't be written as it should be; the rest is, and the result says what it is worth.
+        If something can't be written as it should be. The rest is written, and `status` in the result says so.
     """
     name, median, headline = evaluation.entry.result_name, evaluation.median, evaluation.years[HEADLINE]
     certification, problem = _certified(evaluation, schema)
@@ -219,7 +220,7 @@ def certify_and_write(
 
 
 def median_index(values: Sequence[float]) -> int:
-    """Return the index of the median; of two middle ones the lower, of equal ones the first."""
+    """Return the index of the median: of two middle values the lower one, of equal values the first."""
     return int(np.argsort(np.asarray(values), kind="stable")[(len(values) - 1) // 2])
 
 

@@ -1,7 +1,7 @@
 """The table of key figures: name, unit, meaning, form in print. Results, comparison, texts and docs follow it.
 
 A new key figure is one row here and its computation in `kpis.py`; `COMPARED` and `MEANS` say where else it appears.
-It imports nothing but the standard library: the command line and `iquitos status` read it at every start.
+This module imports only the standard library, since the command line and `iquitos status` read it at every start.
 """
 
 from collections.abc import Mapping
@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 NOT_KNOWN = "-"
-"""What is printed for a figure without a value."""
+"""Print of a figure without a value."""
 
 
 class OverYear(StrEnum):
-    """How the hours of a year give its figure."""
+    """Way in which the hours of a year give its figure."""
 
     COLUMN_SUM = "sum of its hourly column"
     SUM = "sum"
@@ -24,7 +24,7 @@ class OverYear(StrEnum):
 
 @dataclass(frozen=True)
 class PrintForm:
-    """How a value is printed: `1,234.5`, with a unit behind it or in the heading above it; a rounded zero has no sign.
+    """Form of a printed value: `1,234.5`, with a unit behind it or in the heading above. A rounded zero has no sign.
 
     Attributes
     ----------
@@ -105,9 +105,9 @@ class KeyFigure:
     print_form : PrintForm
         How it is printed.
     label : str
-        What readers call it.
+        Name for readers.
     meaning : str
-        What it is, in a sentence; where it is null.
+        Explanation in a sentence, and when it is null.
     critical : bool
         Whether the smallest form of a result keeps it (`evaluation/results.py`).
     condition : str

@@ -76,7 +76,7 @@ class SessionOutcomes:
     departure_day : ndarray of int64
         Day in which it left, the first being 0; a car that leaves at midnight left in the day that ends there.
     shortfall_soc : ndarray
-        What it lacked to min(required, what charging at full power from arrival reaches), 0 at least.
+        SOC that it lacked to min(required SOC, SOC that full power from arrival reaches), 0 at least.
     unmet_kwh : ndarray
         Energy that it lacked to the SOC that it could have left with, on the site's side [kWh]. Under an import limit
         the value is negative for a car that got more than the best plan gave it. Several plans are equally good and
@@ -92,7 +92,7 @@ class SessionOutcomes:
     overdelivered_kwh: FloatArray
 
     def unmet_of_day(self, n_days: int) -> FloatArray:
-        """Return what cars lacked in each day, 0 at least, shape (n_days,) [kWh]."""
+        """Return the unmet energy of each day, 0 at least, shape (n_days,) [kWh]."""
         return np.maximum(np.bincount(self.departure_day, self.unmet_kwh, minlength=n_days), 0.0)
 
 

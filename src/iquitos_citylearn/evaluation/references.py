@@ -54,8 +54,8 @@ def bound_out_of_reach(site: Site) -> bool:
 def best_constants(years: Years, references: Mapping[int, Reference]) -> dict[str, dict[str, Any]]:
     """Return the constant actions that emit and that cost least over the years together, and their mean figures.
 
-    They are chosen in hindsight, on the years that they are judged on, service-adjusted: what learning adds is measured
-    against the best that the action's definition gives by itself.
+    They are chosen in hindsight, on the years that they are judged on, by service-adjusted figures. They show what the
+    action mapping gives without learning.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def as_content(
     *,
     bound_out_of_reach: bool,
 ) -> dict[str, Any]:
-    """Return what `metrics/references.json` holds."""
+    """Return the content of `metrics/references.json`."""
     return {
         "bound_out_of_reach": bound_out_of_reach,
         "years": {str(seed): asdict(reference) for seed, reference in references.items()},

@@ -1,7 +1,7 @@
-"""The outputs of an evaluation on disk: as much of them as can be written, and never more said than is so.
+"""The outputs of an evaluation on disk: as much of them as can be written, and a status that says how much that is.
 
-A result that can't be written whole is written as the fullest form that can: whole, its critical fields, only the
-error, a text beside it. `status` says which; every form but the first is an error of the stage.
+A result is written in the fullest form that can be written: whole, its critical fields, the error alone, a text file.
+`status` says which. Every form but the first is an error of the stage.
 """
 
 import contextlib
@@ -16,15 +16,15 @@ from iquitos_citylearn.runtime.artifacts import write_bytes, write_json
 logger = logging.getLogger(__name__)
 
 COMPLETE = "complete"
-"""`status` of a result that is whole, certified, and has its tables beside it: the only one that is compared."""
+"""`status` of a result that is whole and certified, with its tables written: the only one that is compared."""
 CRITICAL_FIELDS = ("policy", "kind", "seed", "year", *CRITICAL, "certification")
-"""What the minimal form keeps, as far as the result has it."""
+"""Fields that the minimal form keeps, as far as the result has them."""
 WRITE_ERRORS = (OSError, RuntimeError, TypeError, ValueError, MemoryError)
-"""What writing can fail with: disk and rights, a value without a form, recursion, no memory."""
+"""Errors of writing: disk and rights, a value without a form in JSON, recursion, no memory."""
 
 
 class OutputError(RuntimeError):
-    """An output of an evaluation is missing, or less than it should be."""
+    """An output of an evaluation is missing or not whole."""
 
 
 def write_outputs(result_file: Path, result: Mapping[str, Any], tables: Mapping[Path, Callable[[Path], None]]) -> None:
@@ -37,7 +37,7 @@ def write_outputs(result_file: Path, result: Mapping[str, Any], tables: Mapping[
     result : mapping
         The result, with its `status`; that becomes `incomplete` when a table is not written.
     tables : mapping of Path to callable
-        What writes each table, given its path.
+        Function that writes each table, given its path.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def write_result(path: Path, result: Mapping[str, Any]) -> None:
     Raises
     ------
     OutputError
-        If that is not the whole result; says which form stands where, and why.
+        If that is not the whole result; says which form is in which file, and why.
     """
     _remove_leftovers(path)
     reason = ""
@@ -87,7 +87,7 @@ def write_result(path: Path, result: Mapping[str, Any]) -> None:
 
 
 def text_file(path: Path) -> Path:
-    """Return the text file that stands for a result of which no JSON could be written."""
+    """Return the text file that takes the place of a result whose JSON could not be written."""
     return path.with_suffix(".txt")
 
 
@@ -124,7 +124,7 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> Path:
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove what a process that was killed while it wrote this file has left of it."""
+    """Remove the half-written file that a killed process has left."""
     for leftover in path.parent.glob(f".{path.name}.*.tmp"):
         with contextlib.suppress(OSError):
             leftover.unlink()

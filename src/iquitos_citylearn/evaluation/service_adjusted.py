@@ -1,6 +1,6 @@
-"""Service-adjusted figures: energy that a car lacked counts as imported in the day's dearest hour.
+"""Service-adjusted figures: unmet energy counts as imported in the dearest hour of its day.
 
-A policy can then not gain by leaving cars empty.
+So a policy cannot gain by leaving cars empty.
 """
 
 from collections.abc import Mapping
@@ -16,12 +16,12 @@ from iquitos_citylearn.site.clock import HOURS_PER_DAY
 from iquitos_citylearn.site.model import FloatArray, IntArray
 
 NOTHING_TO_GAIN = 1e-9
-"""Smallest difference between uncontrolled and optimum of which a share is taken."""
+"""Smallest difference between uncontrolled and optimum that a share can refer to."""
 
 
 @dataclass(frozen=True)
 class ServiceAdjusted:
-    """A year with the energy that cars lacked added to its imports.
+    """A year with its unmet energy added to the imports.
 
     Attributes
     ----------
@@ -38,16 +38,17 @@ class ServiceAdjusted:
 
 
 def service_adjusted(series: pd.DataFrame, unmet_of_day_kwh: FloatArray, year: Year) -> ServiceAdjusted:
-    """Add what cars lacked to the imports of the dearest hour of the day in which they left.
+    """Add unmet energy to the import of the dearest hour of the day in which the car left.
 
-    The dearest hour has the highest tariff, of those the highest import, of those it is the earliest.
+    The dearest hour is the one with the highest tariff; of several the one with the highest import; of several the
+    earliest.
 
     Parameters
     ----------
     series : DataFrame
         From `kpis.make_timeseries`; `grid_import_kwh` is used.
     unmet_of_day_kwh : ndarray, shape (n_days,)
-        Energy that the cars leaving on each day lacked, site side [kWh] (`kpis.SessionOutcomes.unmet_of_day`).
+        Unmet energy of the cars that leave on each day, site side [kWh] (`kpis.SessionOutcomes.unmet_of_day`).
     year : Year
         Tariff, demand charge and carbon intensity are used.
     """
@@ -66,12 +67,12 @@ def service_adjusted(series: pd.DataFrame, unmet_of_day_kwh: FloatArray, year: Y
 
 
 def captured_share(uncontrolled: float, policy: float, optimum: float) -> float | None:
-    """Return the share of what there is to gain that a policy gains; None where there is nothing to gain.
+    """Return the share of the possible gain that a policy captures; None where nothing can be gained.
 
     Parameters
     ----------
     uncontrolled, policy, optimum : float
-        A figure of which less is better, of charging at once, of the policy, and of the replayed optimum.
+        The same figure of charging at once, of the policy, and of the replayed optimum; less is better.
 
     Notes
     -----
@@ -84,14 +85,14 @@ def captured_share(uncontrolled: float, policy: float, optimum: float) -> float 
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """A year under charging at once to full, and at its optimum: what shares are taken of.
+    """Figures of a year under charging at once to full and at its optimum: the two ends of every captured share.
 
     Attributes
     ----------
     uncontrolled_co2_kg, uncontrolled_cost_usd : float
         Charging at once, at full power, until full, service-adjusted [kg, USD].
     optimum_co2_kg, optimum_cost_usd : float
-        What the plan of least CO2, and the plan of least cost, reach in the simulator [kg, USD].
+        Results of the plan of least CO2, and of the plan of least cost, in the simulator [kg, USD].
     bound_co2_kg, bound_cost_usd : float
         Values of the linear programs [kg, USD]. Out of reach with a battery on automatic dispatch, which they dispatch
         freely.
@@ -118,8 +119,8 @@ def captured_shares(figures: Mapping[str, Any], reference: Reference) -> dict[st
     Returns
     -------
     dict
-        `captured_share_co2` and `captured_share_cost`, service-adjusted, and `plain_share_co2`, which starving cars
-        can raise.
+        `captured_share_co2` and `captured_share_cost`, service-adjusted, and `plain_share_co2`, which empty cars
+        raise.
     """
     co2, cost = figures["adjusted"]["co2_kg"], figures["adjusted"]["cost_usd"]
     uncontrolled, optimum = reference.uncontrolled_co2_kg, reference.optimum_co2_kg

@@ -1,6 +1,6 @@
-"""The candidates of an agent's evaluation: what each seed has trained, and the network that the first one began with.
+"""The candidates of an agent's evaluation: the trained model of each seed, and the untrained network of the first.
 
-It imports torch and Stable-Baselines3, so only processes that run candidates import it.
+This module imports torch and Stable-Baselines3, so only processes that run candidates import it.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ from iquitos_citylearn.training.seed import make_deterministic
 
 
 def run_trained(agent: str, seed: int, model: Path, record: dict[str, Any], params: Params) -> CandidateRun:
-    """Run what a seed has trained over the evaluation years and, after them, the training years."""
+    """Run the trained model of a seed over the evaluation years and, after them, the training years."""
     make_deterministic(seed)
     policy = read_model(params.agent(agent).algorithm, model)
     years = _years(agent, params)
@@ -27,7 +27,7 @@ def run_trained(agent: str, seed: int, model: Path, record: dict[str, Any], para
 
 
 def run_untrained(agent: str, params: Params) -> list[dict[str, Any]]:
-    """Run the network that the first seed began with over the same years; return its figures of each."""
+    """Run the untrained network of the first seed over the same years; return its figures of each."""
     agent_params = params.agent(agent)
     seed = agent_params.seeds[0]
     make_deterministic(seed)

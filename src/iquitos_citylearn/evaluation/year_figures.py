@@ -12,7 +12,7 @@ from iquitos_citylearn.policies.rollout import Rollout
 
 
 def year_figures(rollout: Rollout, year: Year) -> dict[str, Any]:
-    """Return the key figures of a year, and in `adjusted` those with the energy that cars lacked imported after all.
+    """Return the key figures of a year, and in `adjusted` the service-adjusted ones.
 
     Parameters
     ----------

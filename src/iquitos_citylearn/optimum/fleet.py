@@ -40,7 +40,7 @@ class Fleet:
     group : ndarray of int64, shape (n_sessions,)
         Group of the session, or `RIGID` where there is nothing to decide.
     group_arrival_step, group_hours, group_full_hours : ndarray of int64, shape (n_groups,)
-        First step, connected hours, and k - 1: hours at full power besides the last, partial one.
+        First step, connected hours, and k - 1: the hours at full power before the last, partial one.
     group_need_kwh, group_limit_kwh : ndarray, shape (n_groups,)
         N and U [kWh].
     may_fall_short : bool

@@ -58,7 +58,7 @@ def co2_against_peak(year: Year, n_points: int = 12) -> pd.DataFrame:
 
 
 def _peak_range(year: Year, optimiser: Optimiser) -> tuple[float, float]:
-    """Return the least peak, a hair of tolerance added, and the one from which on CO2 is least."""
+    """Return the least peak, with a small tolerance added, and the peak from which on CO2 is least."""
     peak = OBJECTIVES["peak_import"].prices(year)
     least_kw = optimiser.program.minimise(peak).value + PEAK_TOLERANCE_KW
     carbon = year.setting.years.carbon_kg_per_kwh[0]

@@ -32,7 +32,7 @@ from iquitos_citylearn.site.model import FloatArray
 
 @dataclass(frozen=True)
 class Objective:
-    """A figure to make small.
+    """A figure to be minimised.
 
     Attributes
     ----------

@@ -16,7 +16,7 @@ from iquitos_citylearn.policies.rollout import roll_out
 from iquitos_citylearn.site.model import FloatArray
 
 PEAK_TOLERANCE_KW = 1e-6
-"""What the plan of least peak may import beyond it, so that the solver finds room for the least CO2."""
+"""Tolerance on the least peak, so that the solver finds room for the least CO2."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class Optimum:
         leaves the least unmet. With a battery on automatic dispatch it is out of reach wherever waiting would pay for
         the battery.
     replayed : float
-        What the plan reaches in the simulator.
+        Result of the plan in the simulator.
     import_kwh, bess_kwh : ndarray, shape (n_steps,)
         Grid import and battery energy, charging positive, of the linear program's own dispatch [kWh].
     policy : PlanPolicy
@@ -81,9 +81,9 @@ class Optimiser:
     def optimum(self, objective: str) -> Optimum:
         """Return the optimum for an objective by its name.
 
-        With a battery on automatic dispatch, the linear program's plan can replay worse than charging at once up to
-        the need; then that is the plan, so that the optimum is never worse than charging at once. Under an import limit
-        charging at once leaves more unmet and is no candidate.
+        With a battery on automatic dispatch, the plan of the linear program can do worse in the simulator than charging
+        at once up to the need. Then charging at once is the plan, so that the optimum is never worse. Under an import
+        limit charging at once leaves more energy unmet, so it is not considered.
 
         Raises
         ------

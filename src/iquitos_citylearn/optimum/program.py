@@ -12,14 +12,14 @@ Over steps t and groups g, with the battery's one-way efficiency r; energies in 
 
 Exports are the slack of the balance, no variables. There is always a solution: each car's need is what it can get.
 
-Under an import limit that is no longer so. Then sum_t X_gt <= N_g and import_t <= max(limit, load_t - pv_t), which is
+Under an import limit there need not be one. Then sum_t X_gt <= N_g and import_t <= max(limit, load_t - pv_t), which is
 how CityLearn cuts requests (`env/grid.py`) as long as plans ask for what they give. The least unmet energy is found
 first, and whatever is minimised later delivers as much.
 
 A battery on automatic dispatch takes whatever surplus it can and covers whatever deficit it can, which is not linear.
-Here it is free to wait; of the rule only this is kept, as limits on charge and discharge: it takes no more than the
-surplus before cars with a choice, and gives no more than the deficit with all of them at full power. What the rule
-does is one of the solutions, so that the optimum is a bound, and one out of reach wherever waiting pays.
+Here it is free to wait. Only two limits of the rule are kept: it takes no more than the surplus before cars with a
+choice, and it gives no more than the deficit with all of them at full power. The rule's own dispatch is one of the
+solutions, so the optimum is a bound. It is out of reach wherever waiting pays.
 
 A battery of the agent has the limits of its power alone. Charging and discharging in the same hour is not excluded
 (that would not be linear): where exports have a price, burning energy so can pay, and the bound is the lower for it.
@@ -38,7 +38,7 @@ from iquitos_citylearn.optimum.linear_model import LinearModel
 from iquitos_citylearn.site.model import FloatArray, IntArray
 
 UNMET_TOLERANCE_KWH = 1e-6
-"""What plans may deliver less than the most that an import limit lets through in the year, to leave the solver room."""
+"""Energy by which a plan may fall short of the most that an import limit lets through in the year, for the solver."""
 
 SOLVER_OPTIONS: Mapping[str, bool | int | float | str] = {
     "output_flag": False,
@@ -52,7 +52,7 @@ SOLVER_OPTIONS: Mapping[str, bool | int | float | str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Prices:
-    """What a program minimises.
+    """Prices that a program minimises.
 
     Attributes
     ----------
@@ -84,7 +84,7 @@ class Solution:
     Attributes
     ----------
     value : float
-        What was minimised.
+        Value of the objective.
     slot_kwh : ndarray, shape (n_slots,)
         Energy of each group in each of its hours [kWh].
     import_kwh, bess_kwh : ndarray, shape (n_steps,)

@@ -23,7 +23,7 @@ class Policy(Protocol):
 
 
 class Rule(ABC):
-    """A policy without a model, which keeps nothing from hour to hour: Stable-Baselines3's `predict` over `decide`."""
+    """A policy without a model or memory: `decide` behind the `predict` of Stable-Baselines3."""
 
     @abstractmethod
     def decide(self, observation: NDArray[np.float32]) -> FloatArray:
@@ -36,6 +36,6 @@ class Rule(ABC):
         episode_start: NDArray[np.bool_] | None = None,
         deterministic: bool = True,  # noqa: FBT001, FBT002 - Stable-Baselines3's signature
     ) -> tuple[FloatArray, None]:
-        """Return what `decide` says, and no state."""
+        """Return the actions of `decide`, and no state."""
         del state, episode_start, deterministic
         return self.decide(observation), None

@@ -1,4 +1,4 @@
-"""Rollouts of a policy over years on the twin: the outcome of each year, and step by step what was seen and done."""
+"""Rollouts of a policy over years on the twin: the outcome of each year, and its observations and actions."""
 
 from dataclasses import dataclass, fields
 from typing import Self
@@ -61,7 +61,7 @@ class Rollout(_Series):
 
     @classmethod
     def empty(cls, n_years: int, n_steps: int, n_chargers: int) -> Self:
-        """Return years side by side to be filled: every array has a first axis more, the year."""
+        """Return empty years side by side: every array has the year as a further, first axis."""
         steps = (n_years, n_steps)
         return cls(
             reward_terms=np.zeros((*steps, N_TERMS)),
@@ -96,7 +96,7 @@ class Trace(_Series):
 
     @classmethod
     def empty(cls, n_years: int, n_steps: int, n_observations: int, n_chargers: int) -> Self:
-        """Return years side by side to be filled: every array has a first axis more, the year."""
+        """Return empty years side by side: every array has the year as a further, first axis."""
         steps = (n_years, n_steps)
         return cls(
             observation=np.zeros((*steps, n_observations), dtype=np.float32),
@@ -133,7 +133,7 @@ def trace_years(policy: Policy, setting: Setting, n_traced: int) -> tuple[list[R
     setting : Setting
         The years, with the action mapping of the policy.
     n_traced : int
-        Of how many years, from the first, to keep what was seen and done.
+        Number of years, from the first, whose observations and actions are kept.
 
     Returns
     -------

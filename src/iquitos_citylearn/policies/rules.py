@@ -167,21 +167,21 @@ class RandomPolicy(Rule):
 
 
 def by_laxity(cars: Cars, power_kw: FloatArray, limit_kw: FloatArray) -> FloatArray:
-    """Share out a limited power, the cars that can wait least first, of equal ones the first charger first.
+    """Share out a limited power: cars that can wait least come first, of equal ones the first charger.
 
     Parameters
     ----------
     cars : Cars
         Their laxity decides.
     power_kw : ndarray, shape (batch, n_chargers)
-        What each can take [kW].
+        Power that each can take [kW].
     limit_kw : ndarray, shape (batch,)
-        What there is [kW].
+        Power that can be shared out [kW].
 
     Returns
     -------
     ndarray, shape (batch, n_chargers)
-        What each gets [kW].
+        Power that each gets [kW].
     """
     order = np.argsort(cars.laxity_hours, axis=1, kind="stable")
     wanted = np.take_along_axis(power_kw, order, axis=1)

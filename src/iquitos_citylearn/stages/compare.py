@@ -1,4 +1,4 @@
-"""Stage compare: every policy's result side by side."""
+"""Stage compare: the comparison of every policy's result."""
 
 from collections.abc import Iterable
 from pathlib import Path

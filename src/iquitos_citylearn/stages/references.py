@@ -1,4 +1,4 @@
-"""Stage references: the gain that there is in every year, and the best constant actions."""
+"""Stage references: the possible gain of every year, and the best constant actions."""
 
 from collections.abc import Callable, Mapping
 from functools import partial

@@ -1,4 +1,4 @@
-"""What came out of a stage, in a line, from the small files that it wrote."""
+"""The result of a stage in a line, from the small files that it wrote."""
 
 import contextlib
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from iquitos_citylearn.status.pipeline import Stage
 
 
 def headline(stage: Stage) -> str:
-    """Return what came out of a stage that is done; empty where its outputs say nothing that can be read."""
+    """Return the result of a stage that is done; empty where its outputs cannot be read."""
     for output in map(Path, stage.outputs):
         for pattern, read in HEADLINES.items():
             if fnmatch(output.as_posix(), pattern):

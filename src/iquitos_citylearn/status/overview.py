@@ -1,4 +1,4 @@
-"""State of every stage: what it says itself, and where it says nothing, its results and DVC's record of them."""
+"""State of every stage: its own report, or else its results and the record that DVC has of them."""
 
 import contextlib
 import time
@@ -17,7 +17,7 @@ from iquitos_citylearn.status.reporting import RUNS_FOLDER, Report, read_report
 
 
 class State(StrEnum):
-    """What a stage can be."""
+    """State of a stage."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -35,9 +35,9 @@ class StageStatus:
     name : str
         The stage.
     state : State
-        What it is.
+        Its state.
     details : str
-        How far, why, or what came out.
+        Progress, reason or result.
     """
 
     name: str
@@ -67,7 +67,7 @@ def _waiting(stage: Stage) -> StageStatus:
 
 
 def _valid_report(stage: Stage) -> Report | None:
-    """Return what a stage says of itself, unless its outputs have been replaced since it ended."""
+    """Return the report of a stage, unless its outputs have been replaced since it ended."""
     report = read_report(stage.name)
     if report is None or report.state == "running":
         return report
@@ -124,7 +124,7 @@ def _done_at(report: Report | None) -> float:
 def _is_current(stage: Stage, report: Report | None, above: Sequence[float], record: Record) -> bool:
     """Return whether a stage's results are those of its present inputs.
 
-    Of a run that DVC has not recorded, or not yet, all that is known is that it ended after those it depends on.
+    Of a run that DVC has not recorded it is only known that it ended after the stages it depends on.
     """
     done_at = _done_at(report)
     if done_at > record.written_at:

@@ -25,7 +25,7 @@ class Stage:
     name : str
         With the item of its `foreach` behind @.
     command : str
-        What DVC runs.
+        Command that DVC runs.
     dependencies, outputs : tuple of str
         Paths; outputs with metrics.
     """
@@ -85,12 +85,12 @@ def _path_of(output: str | Mapping[str, Any]) -> str:
 
 
 class Record:
-    """What dvc.lock holds.
+    """Content of dvc.lock.
 
     Parameters
     ----------
     file : Path
-        The lock; it may be missing, or be written at this moment: then nothing is recorded.
+        The lock. Where it is missing or being written, nothing counts as recorded.
     """
 
     def __init__(self, file: Path = LOCK_FILE) -> None:

@@ -1,7 +1,7 @@
-"""Each stage says in a small file what becomes of it, and holds a lock while it lives.
+"""The report of each stage: a small file with its state, and a lock that it holds while it lives.
 
-`runs/<stage>/status.json` holds state (running, failed, done), pid, stall_timeout_s, and error of a failure. Who finds
-`running` there and the lock free knows that the process has died.
+`runs/<stage>/status.json` holds state (running, failed, done), pid, stall_timeout_s, and error of a failure. If it says
+`running` and the lock is free, the process has died.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ MAX_HOURS = "IQUITOS_MAX_HOURS"
 
 @dataclass(frozen=True)
 class Report:
-    """What a stage has said last.
+    """Last report of a stage.
 
     Attributes
     ----------
@@ -46,11 +46,11 @@ class Report:
     pid : int
         Its process.
     error : str
-        Why it has failed.
+        Reason of a failure.
     stall_timeout_s : float
-        After how long without a word it counts as stalled [s].
+        Time without a report after which it counts as stalled [s].
     written_at : float
-        When it said so [s since 1970, the file system's clock].
+        Time of the report [s since 1970, by the clock of the file system].
     """
 
     state: str
@@ -89,7 +89,7 @@ def reported(stage: str, stall_timeout_s: float = SILENT_S) -> Iterator[None]:
 def ended_when_overdue(stage: str) -> Iterator[None]:
     """End this process and its children, with the stacks of their threads in the log, when the block takes too long.
 
-    Of stages without steps: trainings have a watchdog of their own, with the same exit status.
+    For stages without steps. Trainings have a watchdog of their own, with the same exit status.
     """
     limit_s = float(os.environ.get(MAX_HOURS, SILENT_S / 3600)) * 3600
     over = threading.Event()
@@ -123,7 +123,7 @@ def _send(number: signal.Signals, processes: Sequence[psutil.Process]) -> None:
 
 
 def read_report(stage: str) -> Report | None:
-    """Return what a stage has said last; None if nothing. A process that has died says `failed`."""
+    """Return the last report of a stage; None if there is none. One of a process that has died is `failed`."""
     file = RUNS_FOLDER / stage / STATUS_FILE
     content = read_status(file)
     if content is None:

@@ -1,4 +1,4 @@
-"""The overview on a terminal: once, or again and again until there is an end."""
+"""The overview on a terminal: once, or again and again until the pipeline has ended."""
 
 import time
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""`make study`: run the cases and what else goes beyond the default run, and keep the small result files."""
+"""`make study`: run the cases and the further analyses, and keep the small result files."""
 
 import logging
 import shutil

@@ -24,7 +24,7 @@ SETTINGS = """[core]
 
 
 class CaseError(RuntimeError):
-    """The pipeline of a case did not come to its end."""
+    """The pipeline of a case failed."""
 
 
 def prepare_case(folder: Path, overlay: Path, root: Path = Path(), *, from_run: bool = False) -> None:
@@ -39,7 +39,7 @@ def prepare_case(folder: Path, overlay: Path, root: Path = Path(), *, from_run: 
     root : Path
         The project.
     from_run : bool
-        Whether a new case starts from the project's own run: what its params and modules leave valid is not run again.
+        Whether a new case starts from the project's own run. Stages that stay valid are then not run again.
 
     Raises
     ------

@@ -52,7 +52,7 @@ def citylearn_kpis(schema: Path, trace: Trace) -> dict[str, float]:
     schema : Path
         Data set of the year.
     trace : Trace
-        Whose actions.
+        Trace with the actions.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The cases of the study beside the default run: captured shares of all policies, and what each case says."""
+"""The summary of the study: captured shares of all policies in the default run and in each case, and verdicts."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ RESULTS = Path("study/results")
 
 
 def write_summary() -> None:
-    """Write the tables of the study that stands here, beside its results."""
+    """Write the summary into the folder of the results."""
     write_bytes(RESULTS / "README.md", summary(METRICS, RESULTS).encode("utf-8"))
 
 

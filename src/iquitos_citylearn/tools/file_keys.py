@@ -21,7 +21,7 @@ class Key:
     name : str
         The key, with the keys that lead to it.
     meaning : str
-        What it holds.
+        Explanation.
     unit : str
         Unit, where the name does not end in it.
     """

@@ -21,7 +21,7 @@ class PullError(RuntimeError):
 
 
 def pull(folder: Path, remote: str | None = None) -> None:
-    """Fetch what is missing, then check it out.
+    """Fetch all missing files, then check them out.
 
     Parameters
     ----------

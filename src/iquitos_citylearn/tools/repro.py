@@ -53,7 +53,7 @@ def run_pipeline(arguments: Sequence[str] = ()) -> int:
 
 
 def _forget_ended() -> None:
-    """Forget how stages ended before: what is done stands in dvc.lock, and what has failed is tried again."""
+    """Forget how stages ended before: dvc.lock knows what is done, and what has failed is tried again."""
     for file in Path("runs").glob("*/status.json"):
         if not is_held(file.with_name("lock")):
             with contextlib.suppress(OSError):
