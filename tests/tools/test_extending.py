@@ -68,7 +68,7 @@ def extended(tmp_path_factory):
     put_before(package / "evaluation" / "key_figures.py", '    KeyFigure("evening_', block("KeyFigure(") + ",", 4)
     put_before(package / "evaluation" / "kpis.py", '        "evening_peak_import_kw":', block('"import_hours"'), 8)
     put_before(package / "params.py", "    dc_losses:", block("age_losses"), 4)
-    put_before(folder / "params.yaml", "    # [I] Soiling", block("# [I] Share of DC"), 4)
+    put_before(folder / "params.yaml", "    # [I] Nominal efficiency of the inverters", block("# [I] Share of DC"), 4)
     (package / "stages" / "peak_days.py").write_text(block('"""Stage peak_days') + "\n", encoding="utf-8")
     put_before(package / "cli.py", "@app.command()\ndef status(", block('@app.command("peak-days")') + "\n\n")
     put_before(folder / "dvc.yaml", "  references:\n    desc", block("peak_days:") + "\n", 2)
