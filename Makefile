@@ -78,7 +78,7 @@ image: ## Build the image (TORCH=cuda or cpu), for the caller's own user
 image-test: $(READY) smoke image ## Run the pipeline in the image, twice, and compare it with this machine's own run; compose, dev container
 	IMAGE=$(IMAGE) $(PY) -m pytest -m image tests/delivery
 
-lock: ## Compile the locks from what stands in requirements/ (UPGRADE=1: newest versions)
+lock: ## Compile the locks from the files in requirements/ (UPGRADE=1: newest versions)
 	@[ -e $(READY) ] || $(MAKE) setup # an older set-up will do: the next command installs the new lock
 	$(PY) requirements/lock.py $(if $(UPGRADE),--upgrade)
 
