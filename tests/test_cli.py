@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from iquitos_citylearn.cli import main
-from tests.test_comparison import write_results
+from tests.comparison.test_compare import write_results
 from tests.test_params import changed
 
 ROOT = Path(__file__).resolve().parents[1]

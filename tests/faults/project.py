@@ -16,8 +16,8 @@ from iquitos_citylearn.params import load_params
 from iquitos_citylearn.runtime.artifacts import write_json
 from iquitos_citylearn.site.citylearn_files.writer import write_dataset
 from iquitos_citylearn.site.draw_files import write_draw
+from tests.evaluation.test_candidates import REFERENCE
 from tests.small import small_site, years_of
-from tests.test_evaluation import REFERENCE
 from tests.trainings import tiny_params
 
 ROOT = Path(__file__).resolve().parents[2]

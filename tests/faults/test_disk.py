@@ -1,7 +1,7 @@
 """Disks that are full, folders that are read-only or forbidden: real ones, in a namespace that ends with the test.
 
-Where such namespaces are not permitted these tests are skipped, and say so; `tests/test_artifacts.py` then still holds
-a write that a limit of the process cuts off.
+Where such namespaces are not permitted these tests are skipped, and say so; `tests/runtime/test_artifacts.py` then
+still holds a write that a limit of the process cuts off.
 """
 
 import json
@@ -13,8 +13,8 @@ import subprocess
 
 import pytest
 
+from tests.comparison.test_compare import write_results
 from tests.faults.project import LIMIT_S, PROGRAM, ROOT, TRAIN, prepare_evaluation
-from tests.test_comparison import write_results
 
 pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("disk")]
 

@@ -9,8 +9,8 @@ import threading
 
 import pytest
 
+from tests.comparison.test_compare import write_results
 from tests.faults.project import LIMIT_S, PROGRAM
-from tests.test_comparison import write_results
 
 pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("hostile")]
 

@@ -16,8 +16,8 @@ from iquitos_citylearn.optimum.optimiser import Optimiser
 from iquitos_citylearn.optimum.program import Program
 from iquitos_citylearn.policies.rollout import roll_out, trace_year
 from iquitos_citylearn.policies.rules import ConstantPolicy
+from tests.optimum.test_optimum_exact import LIMITS, N_TINY, lossless, tiny_sites
 from tests.small import bess, hand_site, setting_of, small_site
-from tests.test_optimum_exact import LIMITS, N_TINY, lossless, tiny_sites
 
 FEW = settings(max_examples=30, deadline=None)
 SOME = settings(max_examples=10, deadline=None)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from stable_baselines3 import A2C, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.type_aliases import TrainFrequencyUnit
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -76,7 +77,7 @@ def takes_reward_per_charger(params: AgentParams) -> bool:
 def make_model(
     agent: str, params: AgentParams, environment: EnvironmentParams, training_env: VecEnv, seed: int
 ) -> BaseAlgorithm:
-    """Return an untrained model of an agent.
+    """Return an untrained model of an agent, with a logger that writes nothing.
 
     Raises
     ------
@@ -104,9 +105,11 @@ def make_model(
             kwargs |= {"rollout_buffer_kwargs": with_bess} if with_bess else {}
     device = resolve_device(agent, params.device)
     try:
-        return chosen(policy, training_env, seed=seed, device=device, policy_kwargs=policy_kwargs, **kwargs)
+        model = chosen(policy, training_env, seed=seed, device=device, policy_kwargs=policy_kwargs, **kwargs)
     except TypeError as error:
         raise ValueError(f"train.{agent}.kwargs does not fit {chosen.__name__}: {error}") from error
+    model.set_logger(Logger(None, []))  # Stable-Baselines3's own leaves a folder in the temporary folder
+    return model
 
 
 def write_model(path: Path, model: BaseAlgorithm) -> None:

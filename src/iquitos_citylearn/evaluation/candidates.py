@@ -168,6 +168,7 @@ def certify_and_write(
     evaluation: Evaluation,
     metrics_folder: Path,
     *,
+    run_folder: Path,
     schema: Path | None,
     extra: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
@@ -179,6 +180,8 @@ def certify_and_write(
         From `evaluation_of`.
     metrics_folder : Path
         Where `result_<name>.json` and `simulations/` go.
+    run_folder : Path
+        Where the data set of the sampled year is for as long as it is replayed.
     schema : Path or None
         Data set of the headline year: it is replayed in full, and its time series and trace are published. None: it is
         not, and they are not.
@@ -193,7 +196,7 @@ def certify_and_write(
         If something can't be written as it should be; the rest is, and the result says what it is worth.
     """
     name, years, median = evaluation.name, evaluation.years, evaluation.median
-    certification, problem = _certified(evaluation, schema)
+    certification, problem = _certified(evaluation, schema, run_folder / f"sampled_year_{name}")
     result: dict[str, Any] = {"status": "not certified" if problem else COMPLETE, "agent": name}
     result |= median.figures[HEADLINE]
     result |= ({"training": median.training} if median.training else {}) | dict(extra)
@@ -238,23 +241,23 @@ def write_trace(path: Path, rollout: Rollout, trace: Trace, years: Years) -> Non
     write_csv(path, pa.table({name: np.ascontiguousarray(values) for name, values in columns.items()}))
 
 
-def _certified(evaluation: Evaluation, schema: Path | None) -> tuple[dict[str, dict[str, Any]], str]:
+def _certified(evaluation: Evaluation, schema: Path | None, scratch: Path) -> tuple[dict[str, dict[str, Any]], str]:
     """Return what CityLearn replayed, and what is wrong with it; nothing replayed where it could not be."""
     try:
-        parts = _certify(evaluation, schema)
+        parts = _certify(evaluation, schema, scratch)
     except RuntimeError as error:
         return {}, f"CityLearn can't replay it: {error}"
     deviation = max(part["max_abs_deviation"] for part in parts.values())
     return parts, f"CityLearn deviates from the twin by up to {deviation!r}" if deviation else ""
 
 
-def _certify(evaluation: Evaluation, schema: Path | None) -> dict[str, dict[str, Any]]:
+def _certify(evaluation: Evaluation, schema: Path | None, scratch: Path) -> dict[str, dict[str, Any]]:
     years, median = evaluation.years, evaluation.median
     sampled, year = (*median.sampled, years.sites[SAMPLED]), {"year": years.seeds[SAMPLED]}
     if schema is None:
-        return {"sampled": year | certify_sample(*sampled)}
+        return {"sampled": year | certify_sample(*sampled, scratch)}
     with replay_executor(years.sites[HEADLINE]) as executor:
-        sample = executor.submit(certify_sample, *sampled)
+        sample = executor.submit(certify_sample, *sampled, scratch)
         whole = certify(*median.headline, schema, years.sites[HEADLINE], executor=executor)
         return {"headline": {"year": years.seeds[HEADLINE]} | whole, "sampled": year | sample.result()}
 

@@ -10,7 +10,7 @@ from iquitos_citylearn.optimum.objectives import OBJECTIVES
 from iquitos_citylearn.optimum.optimiser import Optimiser
 from iquitos_citylearn.params import Params
 from iquitos_citylearn.policies.plans import PolicyPerYear
-from iquitos_citylearn.runtime.folders import DATA, METRICS, REFERENCES
+from iquitos_citylearn.runtime.folders import DATA, METRICS, REFERENCES, RUNS
 from iquitos_citylearn.stages.rules import evaluate_rule
 
 OPTIMUM = "optimum"
@@ -34,7 +34,7 @@ def evaluate_optimum(params: Params) -> None:
     references = read_references(REFERENCES, years.seeds)
     run = run_candidate(Candidate(None, optimum_policy(years), {}), years, references)
     evaluation = evaluation_of(OPTIMUM.upper(), [run], years, references)
-    certify_and_write(evaluation, METRICS, schema=DATA / SCHEMA, extra={OPTIMUM: figures | note})
+    certify_and_write(evaluation, METRICS, run_folder=RUNS, schema=DATA / SCHEMA, extra={OPTIMUM: figures | note})
 
 
 def optimum_policy(years: Years) -> PolicyPerYear:

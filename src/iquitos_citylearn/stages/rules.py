@@ -10,7 +10,7 @@ from iquitos_citylearn.evaluation.references import read_references
 from iquitos_citylearn.evaluation.years import read_evaluation_years
 from iquitos_citylearn.params import Params
 from iquitos_citylearn.policies.rules import RULES, Rule, RuleParams
-from iquitos_citylearn.runtime.folders import DATA, METRICS, REFERENCES
+from iquitos_citylearn.runtime.folders import DATA, METRICS, REFERENCES, RUNS
 from iquitos_citylearn.runtime.processes import run_in_processes
 
 RANDOM = "random"
@@ -43,7 +43,7 @@ def evaluate_rule(name: str, params: Params, schema: Path | None = None) -> None
     candidates = (Candidate(seed, rule_policy(name, params, years.setting, seed or 0), {}) for seed in seeds)
     references = read_references(REFERENCES, years.seeds)
     runs = (run_candidate(candidate, years, references) for candidate in candidates)
-    certify_and_write(evaluation_of(name.upper(), runs, years, references), METRICS, schema=schema)
+    certify_and_write(evaluation_of(name.upper(), runs, years, references), METRICS, run_folder=RUNS, schema=schema)
 
 
 def rule_policy(name: str, params: Params, setting: Setting, random_seed: int = 0) -> Rule:

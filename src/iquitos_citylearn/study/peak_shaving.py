@@ -14,7 +14,7 @@ from iquitos_citylearn.evaluation.references import read_references
 from iquitos_citylearn.evaluation.years import read_evaluation_years
 from iquitos_citylearn.params import Params, SiteParams, load_params
 from iquitos_citylearn.policies.battery_rules import PeakShaving
-from iquitos_citylearn.runtime.folders import DATA, METRICS, REFERENCES
+from iquitos_citylearn.runtime.folders import DATA, METRICS, REFERENCES, RUNS
 from iquitos_citylearn.site.model import FloatArray
 from iquitos_citylearn.stages.rules import rule_policy
 
@@ -44,7 +44,7 @@ def evaluate_peak_shaving(params: Params) -> bool:
     policy = PeakShaving(cars, years.setting, expected_load_kw(params.site))
     references = read_references(REFERENCES, years.seeds)
     run = run_candidate(Candidate(None, policy, {}), years, references)
-    certify_and_write(evaluation_of(PEAK_SHAVING, [run], years, references), METRICS, schema=None)
+    certify_and_write(evaluation_of(PEAK_SHAVING, [run], years, references), METRICS, run_folder=RUNS, schema=None)
     return True
 
 
