@@ -37,7 +37,8 @@ def test_home_is_looked_at_where_programs_leave_files(tmp_path):
 def test_what_git_does_not_track_is_seen_also_where_it_is_ignored_but_for_caches(tmp_path):
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     (tmp_path / ".gitignore").write_text("__pycache__/\n/runs/\n")
-    for name in ("runs/status.json", "module/__pycache__/module.pyc", "new"):
+    for name in ("runs/status.json", "module/module.py", "module/__pycache__/module.pyc", "new"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
+    subprocess.run(["git", "add", "module/module.py"], cwd=tmp_path, check=True)
     assert in_repository(tmp_path) == {tmp_path / name for name in (".gitignore", "new", "runs")}

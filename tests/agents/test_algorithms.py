@@ -64,10 +64,10 @@ def test_training_moved_the_actor(trained, params):
 
 
 @pytest.mark.parametrize("agent", AGENTS)
-def test_learning_leaves_no_file(params, agent, tmp_path, monkeypatch):
+def test_learning_leaves_no_folder_of_logs(params, agent, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     small_training(params, agent)
-    assert not any(tmp_path.iterdir())
+    assert not any(tmp_path.glob("SB3-*"))
 
 
 def test_whole_rollouts_are_trained_and_reported(trained):

@@ -81,7 +81,7 @@ def compare(results: Mapping[str, Mapping[str, Any]], resampling: Resampling) ->
     Parameters
     ----------
     results : mapping
-        Complete results by policy, as `evaluation.certify_and_write` writes them.
+        Complete results by policy, as `evaluation.candidates.certify_and_write` writes them.
     resampling : Resampling
         How intervals over seeds are found.
 

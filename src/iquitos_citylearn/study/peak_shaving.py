@@ -1,6 +1,6 @@
 """A rule for a battery that is dispatched: cars get their need at once, the battery shaves the peak of the night.
 
-It runs in the folder of a case, after its pipeline, and writes `metrics/result_PEAK_SHAVING.json` there.
+It runs in the folder of a case, after its pipeline, and writes `result_PEAK_SHAVING.json` there.
 """
 
 import sys
