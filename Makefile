@@ -30,8 +30,7 @@ setup: $(READY) ## Make .venv and install the locked dependencies and the packag
 
 repro: $(READY) ## Run the pipeline: whatever is stale, nothing else; nothing is pulled
 	$(PY) -m iquitos_citylearn.tools.repro
-	@for agent in sac ppo a2c; do \
-	  [ -e metrics/simulations/trace_$$(echo $$agent | tr a-z A-Z).csv ] || .venv/bin/iquitos trace $$agent || exit; done
+	.venv/bin/iquitos trace
 
 smoke: $(READY) ## Run the same pipeline on small params in .smoke, for a first look
 	$(PY) -m iquitos_citylearn.study.case params/smoke.yaml .smoke
@@ -90,8 +89,8 @@ readme: $(READY) ## Put the results in metrics/ into the README, and beside thos
 	$(PY) -m iquitos_citylearn.tools.readme
 	$(PY) -m iquitos_citylearn.study.summary
 
-deps: $(READY) ## Write the modules and versions that each stage uses into dvc.yaml
-	$(PY) tests/import_graph.py
+deps: $(READY) ## Write into dvc.yaml what follows from params.yaml, the register of policies and the imports
+	$(PY) -m iquitos_citylearn.tools.pipeline_file
 
 bench: $(READY) ## Measure speed, all parts or PARTS="simulator start_up" (needs data/site)
 	$(PY) -m bench $(PARTS)

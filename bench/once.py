@@ -8,7 +8,8 @@ from typing import Any
 from bench.harness import measure, summary
 from bench.sites import SCHEMA, headline_site
 from iquitos_citylearn.env.replay import replay_executor
-from iquitos_citylearn.env.setting import Setting, make_setting
+from iquitos_citylearn.env.setting import make_setting
+from iquitos_citylearn.env.year import Year, make_year
 from iquitos_citylearn.evaluation.certification import certify
 from iquitos_citylearn.optimum.optimiser import Optimiser
 from iquitos_citylearn.params import load_params
@@ -18,10 +19,12 @@ from iquitos_citylearn.policies.rules import ConstantPolicy
 SLICE = 48
 
 
-def raw_setting() -> Setting:
+def raw_year() -> Year:
     """Return the headline year with actions as they are."""
-    params = load_params(Path("params.yaml"))
-    return make_setting([headline_site()], params.environment, params.reward, "raw", [0])
+    params, site = load_params(Path("params.yaml")), headline_site()
+    setting = make_setting([site], params.environment, params.reward, "raw", [0])
+    draws, calendar = params.site.draws, params.site.calendar
+    return make_year(site, setting, seed=draws.headline_seed, calendar_year=calendar.year)
 
 
 def timed(clock: Callable[[], float], function: Callable[[], Any]) -> Callable[[], float]:
@@ -37,11 +40,11 @@ def timed(clock: Callable[[], float], function: Callable[[], Any]) -> Callable[[
 
 def linear_program() -> dict[str, Any]:
     """Time the optimum of the headline year: built, solved, replayed in the twin."""
-    setting, sessions = raw_setting(), headline_site().sessions
+    year = raw_year()
     return measure(
         {
-            "least CO2, program built": timed(time.process_time, lambda: Optimiser(setting, sessions).optimum("co2")),
-            "program alone": timed(time.process_time, lambda: Optimiser(setting, sessions)),
+            "least CO2, program built": timed(time.process_time, lambda: Optimiser(year).optimum("co2")),
+            "program alone": timed(time.process_time, lambda: Optimiser(year)),
         },
         rounds=2,
     )
@@ -50,7 +53,7 @@ def linear_program() -> dict[str, Any]:
 def certification() -> dict[str, Any]:
     """Time a year of charging at once in CityLearn, in two processes, and its first days in one."""
     site = headline_site()
-    year = trace_year(ConstantPolicy(1.0, site.n_chargers), raw_setting())
+    year = trace_year(ConstantPolicy(1.0, site.n_chargers), raw_year())
     first = [series.copy(SLICE) for series in year]
 
     def year_in_processes() -> dict[str, Any]:

@@ -15,7 +15,7 @@ import typer
 import yaml
 
 from iquitos_citylearn.cli import app
-from tests.import_graph import stages
+from iquitos_citylearn.tools.pipeline_file import stages
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "iquitos_citylearn"
@@ -93,7 +93,8 @@ def outputs() -> tuple[str, ...]:
     listed = [item for _, stage in stages(pipeline) for kind in ("outs", "metrics") for item in stage.get(kind, [])]
     written = [next(iter(item)) if isinstance(item, dict) else item for item in listed]
     ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
-    return tuple(name.strip("/") for name in [*written, *ignored, *NOT_IN_GIT] if name and not name.startswith("#"))
+    named = [re.sub(r"\$\{\w+\}", "*", name) for name in [*written, *ignored, *NOT_IN_GIT]]
+    return tuple(name.strip("/") for name in named if name and not name.startswith("#"))
 
 
 def starts() -> set[str]:
@@ -169,15 +170,17 @@ def is_of_the_package_member(holder: str, attribute: str) -> bool:
 def absent_keys(text: Text) -> list[str]:
     """Return the params keys that a text names in backticks and that params.yaml has not.
 
-    In Markdown and YAML a key may be named from the second level of `site` on.
+    In Markdown and YAML a key may be named from the second level of `site` on. Names of modules are no keys; those in the
+    same room may be named without it.
     """
+    room = text.file.parent.name
     short = () if text.file.suffix == ".py" else tuple(params()["site"])
     absent = set()
     for name in KEY.findall(text.spans):
         first, last = name.split(".")[0], name.split(".")[-1]
         if last in {"py", "md", "yaml", "json", "csv", "zip"} or first not in SECTIONS + short:
             continue
-        if not (is_key(name) or is_key(f"site.{name}") or is_of_the_package(name)):
+        if not (is_key(name) or is_key(f"site.{name}") or any(map(is_of_the_package, (name, f"{room}.{name}")))):
             absent.add(name)
     return sorted(absent)
 

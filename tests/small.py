@@ -7,6 +7,7 @@ import numpy as np
 from iquitos_citylearn.env.arrays import session_rows
 from iquitos_citylearn.env.setting import make_setting
 from iquitos_citylearn.env.twin import Twin
+from iquitos_citylearn.env.year import make_year
 from iquitos_citylearn.params import RewardWeights
 from iquitos_citylearn.site.citylearn_files.writer import as_stored
 from iquitos_citylearn.site.model import Battery, Charger, Sessions, Site, Weather, flat_efficiency
@@ -102,6 +103,11 @@ def setting_of(site, params, mapping="raw", keys=None, **changes):
         mapping,
         keys or list(range(len(sites))),
     )
+
+
+def year_of(site, params, mapping="raw", **changes):
+    """Return a site as a year, ready to be run and judged."""
+    return make_year(site, setting_of(site, params, mapping, **changes), seed=0, calendar_year=2023)
 
 
 def only(term):

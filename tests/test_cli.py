@@ -14,7 +14,7 @@ from tests.comparison.test_compare import write_results
 from tests.test_params import changed
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = ("build-dataset", "references", "rules", "train", "evaluate", "trace", "compare", "status")
+COMMANDS = ("build-dataset", "references", "rules", "train", "evaluate", "policies", "trace", "compare", "status")
 
 
 @pytest.fixture
@@ -57,15 +57,17 @@ def test_each_command_has_help(iquitos, command):
 
 
 def test_an_unknown_agent_lists_the_valid_ones(iquitos, tmp_path):
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
     code, out, err = iquitos("train", "dqn")
     assert (code, out) == (2, "")
     for name in ("dqn", "sac", "ppo", "a2c"):
         assert name in err
     assert "uncontrolled" not in err
-    assert results_in(tmp_path) == []
+    assert results_in(tmp_path) == ["params.yaml"]
 
 
-def test_an_unknown_policy_lists_the_valid_ones(iquitos):
+def test_an_unknown_policy_lists_the_valid_ones(iquitos, tmp_path):
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
     code, _, err = iquitos("evaluate", "--policy", "best")
     assert code == 2
     for name in ("best", "sac", "ppo", "a2c", "uncontrolled", "required"):

@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from iquitos_citylearn.params import load_params
 from iquitos_citylearn.runtime.artifacts import read_json
-from iquitos_citylearn.stages.compare import POLICIES
+from iquitos_citylearn.stages.compare import result_files
 from iquitos_citylearn.study.case import prepare_case
 from tests.pipelines import RUNNER, repro, set_params
 
@@ -37,7 +39,7 @@ def test_every_declared_output_is_there_and_git_sees_only_results(first_run):
         text=True,
     )
     seen = {line[3:] for line in status.stdout.splitlines()}
-    results = {f"metrics/result_{name}.json" for name in POLICIES}
+    results = {path.as_posix() for path in result_files(load_params(folder / "params.yaml"), Path("metrics"))}
     assert {"metrics/dataset.json", "metrics/comparison.json", "metrics/comparison.md"} | results <= seen
     assert not [path for path in seen if path.endswith((".zip", ".csv", ".parquet", ".gitignore"))]
 

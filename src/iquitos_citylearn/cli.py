@@ -5,7 +5,6 @@ import io
 import logging
 import math
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,43 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from iquitos_citylearn.params import Params
+    from iquitos_citylearn.policies.register import PolicyEntry
 
 PARAMS_FILE = Path("params.yaml")
 
 app = typer.Typer(
-    help="Train charging agents for the mall in Iquitos, evaluate them beside rules, and compare them.",
+    help="Build a site's data set, train charging agents, evaluate them and the rules, and compare them.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-
-class Agent(StrEnum):
-    """Learned policies."""
-
-    SAC = "sac"
-    PPO = "ppo"
-    A2C = "a2c"
-
-
-class Policy(StrEnum):
-    """All policies."""
-
-    SAC = "sac"
-    PPO = "ppo"
-    A2C = "a2c"
-    UNCONTROLLED = "uncontrolled"
-    REQUIRED = "required"
-    OPTIMUM = "optimum"
-    LATEST = "latest"
-    LEAST_LAXITY = "least_laxity"
-    SOLAR_FOLLOWING = "solar_following"
-    RANDOM = "random"
-    IDLE = "idle"
-
-
-BASELINES = (Policy.UNCONTROLLED, Policy.REQUIRED, Policy.OPTIMUM)
-"""Policies without a model whose headline year CityLearn replays in full."""
 
 
 @app.command("build-dataset")
@@ -77,7 +49,7 @@ def references() -> None:
 
 @app.command()
 def train(
-    agent: Annotated[Agent, typer.Argument(help="Which agent.")],
+    agent: Annotated[str, typer.Argument(help="Name of an agent in params.yaml (`train.<name>`).")],
     from_scratch: Annotated[  # noqa: FBT002 - Typer makes it a flag
         bool, typer.Option("--from-scratch", envvar="IQUITOS_FROM_SCRATCH", help="Remove checkpoints first.")
     ] = False,
@@ -96,6 +68,9 @@ def train(
     from iquitos_citylearn.stages import train as stage
     from iquitos_citylearn.training.jobs import RunOptions
 
+    params = _params()
+    if agent not in params.train.agents:
+        raise typer.BadParameter(f"agent is {agent!r}; valid are {', '.join(params.train.agents)}")
     options = RunOptions(
         checkpoint_period_s=checkpoint_period,
         stall_timeout_s=stall_timeout,
@@ -105,35 +80,49 @@ def train(
     from iquitos_citylearn.status.reporting import reported
 
     with reported(f"train_{agent}", stall_timeout_s=stall_timeout):
-        stage.train(agent.value, _params(), options)
+        stage.train(agent, params, options)
 
 
 @app.command()
-def evaluate(policy: Annotated[Policy, typer.Option(help="Which policy.")]) -> None:
+def evaluate(policy: Annotated[str, typer.Option(help="Name of a policy; `iquitos policies` lists them.")]) -> None:
     """Run a policy over the evaluation years, certified in CityLearn."""
-    if policy.value in list(Agent):
+    from iquitos_citylearn.policies.register import Kind
+
+    params = _params()
+    entry = _policy(policy, params)
+    if entry.kind is Kind.AGENT:
         from iquitos_citylearn.runtime.fork_server import CANDIDATES
         from iquitos_citylearn.runtime.processes import begin_imports
 
         begin_imports(CANDIDATES)  # while this process imports the rest
         from iquitos_citylearn.stages.evaluate import evaluate_agent
 
-        with _reported(f"evaluate@{policy}"):
-            evaluate_agent(policy.value, _params())
-    elif policy in BASELINES:
-        from iquitos_citylearn.stages.baseline import evaluate_baseline
+        with _reported(f"evaluate@{entry.name}"):
+            evaluate_agent(entry.name, params)
+        return
+    from iquitos_citylearn.stages.baseline import evaluate_baseline
 
-        with _reported(f"baseline@{policy}"):
-            evaluate_baseline(policy.value, _params())
-    else:
-        from iquitos_citylearn.stages.rules import evaluate_rule
+    with _reported(f"baseline@{entry.name}") if entry.replayed_in_full else contextlib.nullcontext():
+        evaluate_baseline(entry.name, params)
 
-        evaluate_rule(policy.value, _params())
+
+@app.command()
+def policies() -> None:
+    """List the policies of this site: agents, rules and the optimum."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from iquitos_citylearn.policies.register import policies_of
+
+    table = Table("policy", "kind", "actions mean", "what it does", box=None)
+    for entry in policies_of(_params()):
+        table.add_row(entry.name, entry.kind, entry.action_mapping, entry.summary)
+    Console().print(table)
 
 
 @app.command()
 def rules() -> None:
-    """Run the rules that are no baselines over the evaluation years."""
+    """Run the rules whose headline year is not replayed in full over the evaluation years."""
     from iquitos_citylearn.stages.rules import evaluate_rules
 
     with _reported("rules"):
@@ -141,11 +130,15 @@ def rules() -> None:
 
 
 @app.command()
-def trace(policy: Annotated[Policy, typer.Argument(help="Which policy.")]) -> None:
+def trace(
+    policy: Annotated[str | None, typer.Argument(help="Name of a policy; none: agents without a trace.")] = None,
+) -> None:
     """Write the trace of a policy's headline year again, an agent's from the model of its median seed."""
-    from iquitos_citylearn.stages.trace import trace_policy
+    from iquitos_citylearn.stages.trace import trace_missing, trace_policy
 
-    _say(str(trace_policy(policy.value, _params())))
+    params = _params()
+    for path in [trace_policy(_policy(policy, params).name, params)] if policy else trace_missing(params):
+        _say(str(path))
 
 
 @app.command()
@@ -196,6 +189,15 @@ def _say(text: str) -> None:
     """Print; who has closed the pipe misses the text, and nothing else happens."""
     with contextlib.suppress(BrokenPipeError):  # what is left in the stream goes at the end of `main`
         typer.echo(text)
+
+
+def _policy(name: str, params: "Params") -> "PolicyEntry":
+    from iquitos_citylearn.policies.register import policy_named
+
+    try:
+        return policy_named(name, params)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _params() -> "Params":

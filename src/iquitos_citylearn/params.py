@@ -349,6 +349,11 @@ class TrainParams(_Section):
     ppo: AgentParams
     a2c: AgentParams
 
+    @property
+    def agents(self) -> dict[str, AgentParams]:
+        """Agents by name."""
+        return {"sac": self.sac, "ppo": self.ppo, "a2c": self.a2c}
+
 
 class Params(_Section):
     """The whole of `params.yaml`."""

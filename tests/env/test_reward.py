@@ -23,6 +23,7 @@ from tests.small import (
     setting_of,
     small_site,
     target_socs,
+    year_of,
 )
 
 IMPORT_TERMS = ("co2", "cost", "grid_stability")
@@ -189,7 +190,7 @@ def test_what_surplus_gives_back_to_the_battery_is_given_back_to_the_agent(param
 def test_the_sum_of_draw_is_the_extra_import_and_the_deficit_left(params):
     site = replace(small_site(21), price_usd_per_kwh=np.full(72, 0.2))  # flat: the cost term is - draw
     actions = random_policy_actions(np.random.default_rng(2), 72, 3)
-    rollout = roll_out(Replay(actions), setting_of(site, params, **only("cost")))
+    rollout = roll_out(Replay(actions), year_of(site, params, **only("cost")))
     shadow, _ = constant_run(site, 0.0)
     extra = sum(max(net, 0.0) for net in rollout.net_kwh) - sum(max(result.net_kwh, 0.0) for result in shadow)
     deficit = site.bess.energy_capacity_kwh * (shadow[-1].bess_soc - rollout.bess_soc[-1])
@@ -271,7 +272,7 @@ def test_recomputed_in_a_plain_loop_and_the_same_everywhere(params, mode, bess_k
         from_gym, plain_terms(site, params, results, soc_before, ev_before), rtol=1e-9, atol=1e-11
     )
 
-    np.testing.assert_array_equal(roll_out(Replay(actions), setting).reward_terms, from_gym)
+    np.testing.assert_array_equal(roll_out(Replay(actions), year_of(site, params)).reward_terms, from_gym)
     vec = ChargingVecEnv(setting, 1, seed=0)
     vec.reset()
     for t, action in enumerate(actions):
@@ -318,7 +319,7 @@ def test_the_parts_sum_to_the_reward_where_something_charges(params, bess_kind):
     site = small_site(51, bess=bess_kind)
     actions = random_policy_actions(np.random.default_rng(3), site.n_steps, site.n_chargers)
     parts, terms = parts_of(site, params, actions)
-    charging = roll_out(Replay(actions), setting_of(site, params)).ev_kwh > 0.0
+    charging = roll_out(Replay(actions), year_of(site, params)).ev_kwh > 0.0
     assert 10 < charging.sum() < site.n_steps
     np.testing.assert_allclose(parts[charging].sum(axis=1), terms[charging].sum(axis=1), rtol=1e-9, atol=1e-11)
     # Without charging, only the EV term is some charger's.

@@ -22,6 +22,7 @@ from tests.small import (
     setting_of,
     small_site,
     with_demand_charge,
+    year_of,
 )
 
 BESS = ("agent", "automatic", "none")
@@ -155,7 +156,7 @@ def test_a_car_pays_for_the_rise_that_it_causes_alone(params):
 def test_the_observation_has_the_months_peak(params):
     site = priced_site("agent")
     seen, _, infos = run(site, params, actions_for(site))
-    names = observation_names(params.environment.forecast_hours, [c.name for c in site.chargers], n_peak_entries=1)
+    names = observation_names(params.environment.forecast_hours, [c.name for c in site.chargers], with_month_peak=True)
     assert len(names) == len(seen[0])
     at, peak = names.index("month_peak"), 0.0
     reference = max(site.pv_rated_power_kwp, sum(c.max_charging_power_kw for c in site.chargers))
@@ -170,7 +171,7 @@ def test_an_entry_of_0_is_the_rule_and_a_policy_without_one_leaves_it_to_the_rul
     site = small_site(4, bess="agent")
     by_rule = replace(site, bess_automatic=True)
     rollouts, traces = zip(
-        *(trace_year(ConstantPolicy(0.5, site.n_chargers), setting_of(chosen, params)) for chosen in (by_rule, site)),
+        *(trace_year(ConstantPolicy(0.5, site.n_chargers), year_of(chosen, params)) for chosen in (by_rule, site)),
         strict=True,
     )
     for name in ("net_kwh", "bess_soc"):

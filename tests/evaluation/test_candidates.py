@@ -1,6 +1,7 @@
 import csv
 import json
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,6 +23,7 @@ from iquitos_citylearn.evaluation.references import best_constants, find_referen
 from iquitos_citylearn.evaluation.service_adjusted import Reference
 from iquitos_citylearn.evaluation.year_figures import year_figures
 from iquitos_citylearn.evaluation.years import make_evaluated_years
+from iquitos_citylearn.policies.register import Kind, PolicyEntry
 from iquitos_citylearn.policies.rollout import roll_out_years, trace_year, trace_years
 from iquitos_citylearn.policies.rules import ConstantPolicy, RandomPolicy
 from tests.small import TERMS, hand_site, setting_of, small_site, years_of
@@ -62,10 +64,17 @@ def candidates(*actions):
     ]
 
 
+def policy_entry(name, replayed=True):
+    """Return a policy that no register knows."""
+    kind = Kind.RULE if name == "LATEST" else Kind.AGENT
+    return PolicyEntry(name=name.lower(), kind=kind, summary="", action_mapping="raw", replayed_in_full=replayed)
+
+
 def evaluate(name, candidates, years, metrics_folder, schema):
     runs = [run_candidate(candidate, years, REFERENCES) for candidate in candidates]
-    evaluation = evaluation_of(name, runs, years, REFERENCES)
-    certify_and_write(evaluation, metrics_folder, run_folder=metrics_folder.with_name("runs"), schema=schema)
+    entry = policy_entry(name, replayed=schema is not None)
+    evaluation, run_folder = evaluation_of(entry, runs, years, REFERENCES), metrics_folder.with_name("runs")
+    certify_and_write(evaluation, metrics_folder, run_folder=run_folder, schema=schema or Path())
 
 
 @pytest.fixture(scope="module")
@@ -84,10 +93,10 @@ def test_exactly_these_files(evaluated):
 
 def test_keys_of_the_result_in_their_order(evaluated):
     assert list(evaluated.result) == [
-        "status", "agent", "seed", "year", *FLAT_KEYS, "adjusted", *SHARES, "training", "mean", "reference",
+        "status", "policy", "kind", "seed", "year", *FLAT_KEYS, "adjusted", *SHARES, "training", "mean", "reference",
         "certification", "runs",
     ]  # fmt: skip
-    assert (evaluated.result["status"], evaluated.result["agent"]) == ("complete", "SAC")
+    assert [evaluated.result[key] for key in ("status", "policy", "kind")] == ["complete", "sac", "agent"]
     assert list(evaluated.result["reward"]) == [*TERMS, "total"]
     for run in evaluated.result["runs"]:
         assert list(run) == ["seed", "year", *FLAT_KEYS, "adjusted", *SHARES]
@@ -178,7 +187,7 @@ def test_the_same_evaluation_gives_the_same_bytes_and_the_trace_can_be_made_agai
         assert (tmp_path / path.relative_to(evaluated.folder)).read_bytes() == path.read_bytes(), path
     action = (1.0, -1.0, 0.0)[evaluated.result["seed"]]
     (rollout, _), (trace,) = trace_years(ConstantPolicy(action, 3), years.setting, n_traced=1)
-    write_trace(tmp_path / "again.csv", rollout, trace, years)
+    write_trace(tmp_path / "again.csv", rollout, trace, years[0])
     assert (tmp_path / "again.csv").read_bytes() == (evaluated.simulations / "trace_SAC.csv").read_bytes()
 
 
@@ -210,18 +219,19 @@ def test_what_citylearn_cannot_replay_is_written_all_the_same_and_says_why(years
 
 
 def test_years_run_along_count_for_nothing_but_themselves(params, years):
-    further = make_evaluated_years(params, (7,), [years_of(years.sites[0], 1)[0]], [2], "raw")
-    three = make_evaluated_years(params, (*SEEDS, 7), [*years.sites, *further.sites], [0, 1, 2], "raw")
+    further = make_evaluated_years(params, (7,), [years_of(years[0].site, 1)[0]], [2], "raw")
+    three = make_evaluated_years(params, (*SEEDS, 7), [year.site for year in (*years, *further)], [0, 1, 2], "raw")
     references = REFERENCES | {7: REFERENCE}
     runs = [run_candidate(candidate, three, references) for candidate in candidates(1.0, -1.0, 0.0)]
-    evaluation = evaluation_of("PPO", runs, years, REFERENCES)
+    evaluation = evaluation_of(policy_entry("PPO"), runs, years, REFERENCES)
     assert [run["year"] for run in evaluation.runs] == [*SEEDS] * 3
     assert [run["year"] for run in evaluation.further_runs] == [7] * 3
-    alone = evaluation_of("PPO", [run_candidate(c, years, REFERENCES) for c in candidates(1.0, -1.0, 0.0)], years, {})
+    runs_alone = [run_candidate(candidate, years, REFERENCES) for candidate in candidates(1.0, -1.0, 0.0)]
+    alone = evaluation_of(policy_entry("PPO"), runs_alone, years, {})
     assert evaluation.runs == alone.runs
     assert evaluation.median.training == alone.median.training
-    with pytest.raises(ValueError, match=r"PPO was run over the years \(2023,\); it must be \(2023, 101\)"):
-        evaluation_of("PPO", [replace(runs[0], figures=runs[0].figures[:1])], years, REFERENCES)
+    with pytest.raises(ValueError, match=r"ppo was run over the years \(2023,\); it must be \(2023, 101\)"):
+        evaluation_of(policy_entry("PPO"), [replace(runs[0], figures=runs[0].figures[:1])], years, REFERENCES)
 
 
 def test_what_there_is_to_gain_and_what_a_constant_gains(years):
@@ -229,7 +239,7 @@ def test_what_there_is_to_gain_and_what_a_constant_gains(years):
     assert list(references) == list(SEEDS)
     at_once = roll_out_years(ConstantPolicy(1.0, 3), years.setting)
     for index, reference in enumerate(references.values()):
-        carbon = years.sites[index].carbon_kg_per_kwh
+        carbon = years[index].site.carbon_kg_per_kwh
         assert reference.uncontrolled_co2_kg == pytest.approx(float(np.maximum(at_once[index].net_kwh, 0) @ carbon))
         assert reference.bound_co2_kg <= reference.optimum_co2_kg + 1e-3
         assert reference.optimum_co2_kg <= reference.uncontrolled_co2_kg + 1e-3
@@ -245,7 +255,7 @@ def test_what_there_is_to_gain_and_what_a_constant_gains(years):
 
 @pytest.mark.parametrize("series", ["net_kwh", "bess_soc", "charger_kwh", "ev_soc"])
 def test_the_smallest_tampering_with_any_quantity_shows(years, stored, series):
-    rollout, trace = trace_year(ConstantPolicy(1.0, 3), years.setting_of(0))
+    rollout, trace = trace_year(ConstantPolicy(1.0, 3), years[0])
     assert certify(rollout, trace, stored.schema, stored.site)["max_abs_deviation"] == 0.0
     values = getattr(trace if series == "charger_kwh" else rollout, series)
     step = np.unravel_index(np.argmax(np.abs(values)), values.shape)
@@ -255,7 +265,7 @@ def test_the_smallest_tampering_with_any_quantity_shows(years, stored, series):
 
 
 def test_tampering_with_an_action_shows(years, stored):
-    rollout, trace = trace_year(ConstantPolicy(1.0, 3), years.setting_of(0))
+    rollout, trace = trace_year(ConstantPolicy(1.0, 3), years[0])
     charging = np.argwhere(trace.charger_kwh > 0.5)[0]
     trace.charger_action[tuple(charging)] *= 0.5
     assert certify(rollout, trace, stored.schema, stored.site)["max_abs_deviation"] > 0.1
@@ -267,16 +277,16 @@ def test_a_sample_is_replayed_from_a_data_set_of_its_own_up_to_its_last_step(yea
     folder = tmp_path / "sampled_year"
     folder.mkdir()
     (folder / "left_by_a_killed_process").touch()
-    assert certify_sample(rollout, trace, years.sites[1], folder) == {"n_steps": 30, "max_abs_deviation": 0.0}
+    assert certify_sample(rollout, trace, years[1].site, folder) == {"n_steps": 30, "max_abs_deviation": 0.0}
     rollout.net_kwh[29] += 1.0
     assert not folder.exists()
-    assert certify_sample(rollout, trace, years.sites[1], folder)["max_abs_deviation"] == pytest.approx(1.0)
+    assert certify_sample(rollout, trace, years[1].site, folder)["max_abs_deviation"] == pytest.approx(1.0)
 
 
 def test_a_twin_that_runs_another_site_is_not_certified_and_the_result_says_so(params, years, stored, tmp_path):
     load_kwh = stored.site.load_kwh.copy()
     load_kwh[40] += 1.0
-    other = replace(years, setting=setting_of([replace(stored.site, load_kwh=load_kwh), years.sites[1]], params))
+    other = replace(years, setting=setting_of([replace(stored.site, load_kwh=load_kwh), years[1].site], params))
     with pytest.raises(CertificationError, match=r"PPO: CityLearn deviates from the twin by up to [\d.]+; see the res"):
         evaluate("PPO", candidates(1.0), other, tmp_path, schema=stored.schema)
     result = json.loads((tmp_path / "result_PPO.json").read_text())
@@ -289,10 +299,10 @@ def test_a_twin_that_runs_another_site_is_not_certified_and_the_result_says_so(p
 def test_a_dispatched_battery_is_replayed_and_traced(params, stored_agent_bess, tmp_path):
     site = stored_agent_bess.site
     years = make_evaluated_years(params, (1,), [site], [0], "raw")
-    rollout, trace = trace_year(RandomPolicy(0, site.n_chargers + 1), years.setting)
+    rollout, trace = trace_year(RandomPolicy(0, site.n_chargers + 1), years[0])
     assert np.ptp(trace.bess_action) > 1.0
     assert certify(rollout, trace, stored_agent_bess.schema, site)["max_abs_deviation"] == 0.0
-    write_trace(tmp_path / "trace.csv", rollout, trace, years)
+    write_trace(tmp_path / "trace.csv", rollout, trace, years[0])
     table = pd.read_csv(tmp_path / "trace.csv", float_precision="round_trip")
     np.testing.assert_array_equal(table["action_bess"], trace.bess_action)
     assert table["obs_month_peak"].max() > 0.0
@@ -304,6 +314,6 @@ def test_under_an_import_limit_a_car_lacks_what_the_best_plan_would_have_given_i
     site = replace(hand_site(sessions, n_steps=24), import_limit_kw=3.0)
     years = make_evaluated_years(params, [1], [site], [0], "raw")
     (idle,) = roll_out_years(ConstantPolicy(-1.0, 2), years.setting)
-    assert year_figures(idle, years, 0)["ev_unmet_kwh"] == pytest.approx(3.0, abs=1e-5)
+    assert year_figures(idle, years[0])["ev_unmet_kwh"] == pytest.approx(3.0, abs=1e-5)
     free = make_evaluated_years(params, [1], [hand_site(sessions, n_steps=24)], [0], "raw")
-    assert year_figures(idle, free, 0)["ev_unmet_kwh"] == pytest.approx(4.0)
+    assert year_figures(idle, free[0])["ev_unmet_kwh"] == pytest.approx(4.0)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from math import fsum
 
 import numpy as np
@@ -13,10 +14,10 @@ from tests.small import (
     hand_site,
     random_policy_actions,
     session_at,
-    setting_of,
     small_site,
     target_socs,
     with_demand_charge,
+    year_of,
 )
 
 COLUMNS = [
@@ -37,11 +38,11 @@ class Replay:
 
 
 def figures_of(site, params, actions, calendar_year=2023):
-    setting = setting_of(site, params)
-    rollout, trace = trace_year(Replay(actions), setting)
-    series = make_timeseries(rollout, setting, site, calendar_year)
-    outcomes = session_outcomes(rollout, setting, site)
-    return key_figures(series, outcomes, setting.tables.evening[0]), series, outcomes, trace
+    year = replace(year_of(site, params), calendar_year=calendar_year)
+    rollout, trace = trace_year(Replay(actions), year)
+    series = make_timeseries(rollout, year)
+    outcomes = session_outcomes(rollout, year)
+    return key_figures(series, outcomes, year.setting.tables.evening[0]), series, outcomes, trace
 
 
 def charging(site, *charger_steps):

@@ -10,16 +10,16 @@ from iquitos_citylearn.evaluation.kpis import make_timeseries, n_days, session_o
 from iquitos_citylearn.evaluation.service_adjusted import Reference, captured_share, captured_shares, service_adjusted
 from iquitos_citylearn.policies.rollout import roll_out
 from iquitos_citylearn.policies.rules import ConstantPolicy
-from tests.small import hand_site, setting_of, small_site
+from tests.small import hand_site, small_site, year_of
 
 
 def adjusted(params, import_kwh, price, sessions, unmet_kwh):
     site = hand_site(sessions, n_steps=len(import_kwh), price=np.asarray(price, dtype=float))
     series = pd.DataFrame({"grid_import_kwh": import_kwh})
-    setting = setting_of(site, params)
-    outcomes = session_outcomes(roll_out(ConstantPolicy(-1.0, 2), setting), setting, site)
+    year = year_of(site, params)
+    outcomes = session_outcomes(roll_out(ConstantPolicy(-1.0, 2), year), year)
     outcomes = replace(outcomes, unmet_kwh=np.array(unmet_kwh))
-    return service_adjusted(series, outcomes.unmet_of_day(n_days(len(import_kwh))), setting)
+    return service_adjusted(series, outcomes.unmet_of_day(n_days(len(import_kwh))), year)
 
 
 def test_days_count_not_cars(params):
@@ -69,12 +69,12 @@ def test_without_unmet_energy_nothing_changes(params):
 @given(seed=st.integers(0, 10_000))
 def test_equals_a_plain_loop(params, seed):
     site = small_site(seed)
-    setting = setting_of(site, params)
-    rollout = roll_out(ConstantPolicy(-0.6, site.n_chargers), setting)
-    series = make_timeseries(rollout, setting, site, 2023)
-    outcomes = session_outcomes(rollout, setting, site)
+    year = year_of(site, params)
+    rollout = roll_out(ConstantPolicy(-0.6, site.n_chargers), year)
+    series = make_timeseries(rollout, year)
+    outcomes = session_outcomes(rollout, year)
     unmet = outcomes.unmet_kwh
-    result = service_adjusted(series, outcomes.unmet_of_day(3), setting)
+    result = service_adjusted(series, outcomes.unmet_of_day(3), year)
     expected = series["grid_import_kwh"].tolist()
     for day in range(3):
         lacking = sum(
@@ -105,11 +105,11 @@ def test_starving_cars_raises_only_the_plain_share(params):
     # One car wants 4 kWh between hours 3 and 9. Idle imports nothing, and lacks 4 kWh: 2 kg and 1 USD after all. At
     # once to full: 8 kWh, 4 kg, 2 USD. The optimum: 4 kWh, 2 kg, 1 USD.
     site = hand_site([(0, 3, 9, 0.0, 0.5)], n_steps=24)
-    setting = setting_of(site, params)
-    idle = roll_out(ConstantPolicy(-1.0, 2), setting)
-    series = make_timeseries(idle, setting, site, 2023)
-    outcomes = session_outcomes(idle, setting, site)
-    result = service_adjusted(series, outcomes.unmet_of_day(1), setting)
+    year = year_of(site, params)
+    idle = roll_out(ConstantPolicy(-1.0, 2), year)
+    series = make_timeseries(idle, year)
+    outcomes = session_outcomes(idle, year)
+    result = service_adjusted(series, outcomes.unmet_of_day(1), year)
     assert outcomes.unmet_kwh.tolist() == [4.0]
     reference = Reference(
         uncontrolled_co2_kg=4.0,

@@ -17,36 +17,36 @@ from iquitos_citylearn.policies.rollout import roll_out, trace_year
 from iquitos_citylearn.policies.rules import ConstantPolicy
 from iquitos_citylearn.site.citylearn_files.writer import write_dataset
 from iquitos_citylearn.site.draw_files import write_draw
-from iquitos_citylearn.stages.baseline import evaluate_optimum
+from iquitos_citylearn.stages.baseline import evaluate_baseline
 from iquitos_citylearn.stages.references import write_references
-from tests.small import bess, hand_site, setting_of, small_site, years_of
+from tests.small import bess, hand_site, small_site, year_of, years_of
 
 SOME = settings(max_examples=15, deadline=None)
 
 
 def optimise(site, params, objective, **changes):
-    return Optimiser(setting_of(site, params, **changes), site.sessions).optimum(objective)
+    return Optimiser(year_of(site, params, **changes)).optimum(objective)
 
 
 @SOME
 @given(seed=st.integers(0, 10_000), battery=st.sampled_from(["automatic", "agent", "none"]))
 def test_bound_replayed_uncontrolled_in_this_order_and_every_car_served(params, seed, battery):
     site = small_site(seed, n_chargers=6, bess=battery)
-    setting = setting_of(site, params)
-    uncontrolled = roll_out(ConstantPolicy(1.0, 6), setting)
-    optimiser = Optimiser(setting, site.sessions)
+    year = year_of(site, params)
+    uncontrolled = roll_out(ConstantPolicy(1.0, 6), year)
+    optimiser = Optimiser(year)
     for name, objective in OBJECTIVES.items():
         optimum = optimiser.optimum(name)
-        rollout = roll_out(optimum.policy, setting)
-        assert optimum.replayed == objective.figure(rollout, setting)
+        rollout = roll_out(optimum.policy, year)
+        assert optimum.replayed == objective.figure(rollout, year)
         assert optimum.bound <= optimum.replayed + 1e-3
         if battery == "none":
             assert optimum.bound == pytest.approx(optimum.replayed, abs=1e-3)
-        assert optimum.replayed <= objective.figure(uncontrolled, setting) + 1e-3
+        assert optimum.replayed <= objective.figure(uncontrolled, year) + 1e-3
         sessions = site.sessions
         left_with = rollout.ev_soc[sessions.departure_step - 1, sessions.charger]
-        needed = np.maximum(setting.tables.target_soc[0], setting.years.session_arrival_soc[0])
-        row = session_rows(setting.years, 0, sessions)
+        needed = np.maximum(year.setting.tables.target_soc[0], year.setting.years.session_arrival_soc[0])
+        row = session_rows(year.setting.years, 0, sessions)
         np.testing.assert_allclose(left_with, needed[row], rtol=0, atol=1e-6)
 
 
@@ -56,15 +56,15 @@ def test_waits_for_the_sun(params):
     pv_kwh = np.zeros(6)
     pv_kwh[2:4] = 2.0, 1.0
     site = hand_site([(0, 1, 4, 0.0, 0.5)], n_steps=6, pv_kwh=pv_kwh)
-    setting = setting_of(site, params)
-    optimum = Optimiser(setting, site.sessions).optimum("co2")
+    year = year_of(site, params)
+    optimum = Optimiser(year).optimum("co2")
     assert (optimum.bound, optimum.replayed) == pytest.approx((0.5, 0.5), abs=1e-6)
     assert optimum.policy.charger_kwh[2, 0] == pytest.approx(2.0)
     assert optimum.import_kwh.sum() == pytest.approx(1.0)
     assert optimum.bess_kwh.tolist() == [0.0] * 6
     # The need-limited rule charges in hours 1 and 2: 2 kWh imported.
-    rule = roll_out(ConstantPolicy(1.0, 2), setting_of(site, params, mapping="need_limited"))
-    assert OBJECTIVES["co2"].figure(rule, setting) == pytest.approx(1.0)
+    rule = roll_out(ConstantPolicy(1.0, 2), year_of(site, params, mapping="need_limited"))
+    assert OBJECTIVES["co2"].figure(rule, year) == pytest.approx(1.0)
 
 
 def test_spreads_the_load_for_the_least_peak_and_then_waits_for_clean_hours(params):
@@ -103,12 +103,12 @@ def test_car_that_cannot_be_served_gets_all_that_is_feasible(params):
 
 def test_plan_is_replayed_twice_the_same(params):
     site = small_site(3)
-    setting = setting_of(site, params)
-    policy = Optimiser(setting, site.sessions).optimum("co2").policy
-    first, second = trace_year(policy, setting)[1], trace_year(policy, setting)[1]
+    year = year_of(site, params)
+    policy = Optimiser(year).optimum("co2").policy
+    first, second = trace_year(policy, year)[1], trace_year(policy, year)[1]
     np.testing.assert_array_equal(first.charger_action, second.charger_action)
     np.testing.assert_allclose(
-        first.charger_action, policy.charger_kwh / setting.equipment.max_charging_power_kw, rtol=0, atol=1e-15
+        first.charger_action, policy.charger_kwh / year.setting.equipment.max_charging_power_kw, rtol=0, atol=1e-15
     )
 
 
@@ -134,9 +134,9 @@ def test_reward_bound_is_the_reward_of_its_own_dispatch(params):
 
 def test_front_falls_from_the_least_peak_to_the_least_co2(params):
     site = small_site(5, n_chargers=12, bess="none")
-    setting = setting_of(site, params)
-    front = co2_against_peak(setting, site.sessions, 12)
-    optimiser = Optimiser(setting, site.sessions)
+    year = year_of(site, params)
+    front = co2_against_peak(year, 12)
+    optimiser = Optimiser(year)
     assert len(front) == 12
     assert front.peak_limit_kw.iloc[0] == pytest.approx(optimiser.optimum("peak_import").bound, abs=1e-5)
     assert front.co2_kg.iloc[-1] == pytest.approx(optimiser.optimum("co2").bound, rel=1e-6)
@@ -149,7 +149,7 @@ def test_front_falls_from_the_least_peak_to_the_least_co2(params):
 def test_front_needs_two_points(params):
     site = small_site(1)
     with pytest.raises(ValueError, match="n_points is 1; a front has 2 at least"):
-        co2_against_peak(setting_of(site, params), site.sessions, 1)
+        co2_against_peak(year_of(site, params), 1)
 
 
 def test_what_is_not_linear_is_refused(params):
@@ -186,8 +186,8 @@ def test_charger_or_car_that_is_not_linear_is_refused(params, change, message):
 
 def test_program_without_an_optimum_is_an_error(params):
     site = small_site(1)
-    setting = setting_of(site, params)
-    program = Program(setting, make_fleet(setting, site.sessions))
+    year = year_of(site, params)
+    program = Program(year, make_fleet(year))
     nothing = np.zeros(site.n_steps)
     with pytest.raises(RuntimeError, match="the linear program ended as"):
         program.minimise(Prices(grid_import=nothing - 1.0, grid_export=nothing, stored=nothing))
@@ -202,9 +202,9 @@ def test_stage_writes_result_series_and_trace_with_the_bounds(params, monkeypatc
         write_draw(year, tmp_path / f"data/training/{seed}")
     monkeypatch.chdir(tmp_path)
     write_references(params)
-    evaluate_optimum(params)
+    evaluate_baseline("optimum", params)
     result = json.loads((tmp_path / "metrics/result_OPTIMUM.json").read_text())
-    assert (result["status"], result["agent"]) == ("complete", "OPTIMUM")
+    assert (result["status"], result["policy"], result["kind"]) == ("complete", "optimum", "optimum")
     assert [part["max_abs_deviation"] for part in result["certification"].values()] == [0.0, 0.0]
     assert [part["n_steps"] for part in result["certification"].values()] == [72, 72]
     assert result["ev_service"] == 1.0

@@ -11,7 +11,7 @@ from iquitos_citylearn.optimum.fleet import RIGID, charger_plan, earliest_plan, 
 from iquitos_citylearn.optimum.objectives import OBJECTIVES
 from iquitos_citylearn.optimum.optimiser import Optimiser
 from iquitos_citylearn.optimum.program import Program
-from tests.small import bess, hand_site, setting_of, small_site, with_demand_charge
+from tests.small import bess, hand_site, small_site, with_demand_charge, year_of
 
 FEW = settings(max_examples=40, deadline=None)
 SOME = settings(max_examples=15, deadline=None)
@@ -91,7 +91,7 @@ def best_dispatch(site, cars_kwh):
 
 
 def optimise(site, params, objective, **changes):
-    return Optimiser(setting_of(site, params, **changes), site.sessions).optimum(objective)
+    return Optimiser(year_of(site, params, **changes)).optimum(objective)
 
 
 def lossless(capacity_kwh, power_kw, initial_soc):
@@ -146,9 +146,9 @@ def test_automatic_battery_reaches_the_bound_when_the_intensity_is_flat(params, 
 @given(seed=st.integers(0, 10_000), objective=st.sampled_from(sorted(OBJECTIVES)))
 def test_groups_lose_nothing_against_a_program_over_single_sessions(params, seed, objective):
     site = small_site(seed, n_chargers=6, n_steps=30, bess="none")
-    setting = setting_of(site, params)
-    prices = OBJECTIVES[objective].prices(setting)
-    fleet = make_fleet(setting, site.sessions)
+    year = year_of(site, params)
+    prices = OBJECTIVES[objective].prices(year)
+    fleet = make_fleet(year)
     hours = site.sessions.departure_step - site.sessions.arrival_step
     member = np.repeat(np.arange(len(hours)), hours)
     step = np.concatenate([np.arange(a, a + n) for a, n in zip(site.sessions.arrival_step, hours, strict=True)])
@@ -162,11 +162,11 @@ def test_groups_lose_nothing_against_a_program_over_single_sessions(params, seed
         A_ub=peak,
         b_ub=np.zeros(n),
         A_eq=np.vstack([balance, need]),
-        b_eq=np.concatenate([setting.years.load_kwh[0] - setting.years.pv_kwh[0], fleet.need_kwh]),
+        b_eq=np.concatenate([year.setting.years.load_kwh[0] - year.setting.years.pv_kwh[0], fleet.need_kwh]),
         bounds=[(0, fleet.limit_kwh[m] * (1 + 1e-9)) for m in member] + [(0, None)] * (2 * n + 1),
     )
     assert single.status == 0
-    assert Program(setting, fleet).minimise(prices).value == pytest.approx(single.fun + prices.constant, abs=1e-5)
+    assert Program(year, fleet).minimise(prices).value == pytest.approx(single.fun + prices.constant, abs=1e-5)
 
 
 @FEW
@@ -188,8 +188,8 @@ def test_demand_charge_without_battery_it_is_the_best_of_all_plans(params, site)
 @given(seed=st.integers(0, 10_000))
 def test_demand_charge_and_battery_of_the_agent_against_a_program_over_single_sessions(params, seed):
     site = with_demand_charge(small_site(seed, n_chargers=4, n_steps=30, bess="agent"), second_month=12)
-    setting, n = setting_of(site, params), 30
-    fleet = make_fleet(setting, site.sessions)
+    year, n = year_of(site, params), 30
+    fleet = make_fleet(year)
     hours = site.sessions.departure_step - site.sessions.arrival_step
     member = np.repeat(np.arange(len(hours)), hours)
     step = np.concatenate([np.arange(a, a + h) for a, h in zip(site.sessions.arrival_step, hours, strict=True)])
@@ -204,13 +204,13 @@ def test_demand_charge_and_battery_of_the_agent_against_a_program_over_single_se
     need = np.hstack([np.eye(len(hours))[:, member], np.zeros((len(hours), 5 * n + 2))])
     in_month = np.stack([np.arange(n) < 12, np.arange(n) >= 12], axis=1).astype(float)
     start = np.zeros(n)
-    start[0] = setting.equipment.bess[0]["initial_soc"] * capacity
+    start[0] = year.setting.equipment.bess[0]["initial_soc"] * capacity
     single = linprog(
-        np.concatenate([np.zeros(n_slots), setting.years.price_usd_per_kwh[0], np.zeros(4 * n), [10.0, 10.0]]),
+        np.concatenate([np.zeros(n_slots), year.setting.years.price_usd_per_kwh[0], np.zeros(4 * n), [10.0, 10.0]]),
         A_ub=np.hstack([np.zeros((n, n_slots)), one, none, none, none, none, -in_month]),
         b_ub=np.zeros(n),
         A_eq=np.vstack([balance, stored, need]),
-        b_eq=np.concatenate([setting.years.load_kwh[0] - setting.years.pv_kwh[0], start, fleet.need_kwh]),
+        b_eq=np.concatenate([year.setting.years.load_kwh[0] - year.setting.years.pv_kwh[0], start, fleet.need_kwh]),
         bounds=[(0, fleet.limit_kwh[m] * (1 + 1e-9)) for m in member]
         + [(0, None)] * (2 * n)
         + [(0, power)] * (2 * n)
@@ -218,7 +218,7 @@ def test_demand_charge_and_battery_of_the_agent_against_a_program_over_single_se
         + [(0, None)] * 2,
     )
     assert single.status == 0
-    optimum = Optimiser(setting, site.sessions).optimum("cost")
+    optimum = Optimiser(year).optimum("cost")
     assert optimum.bound == pytest.approx(single.fun, abs=1e-4)
     assert optimum.replayed == pytest.approx(optimum.bound, abs=2e-3)
 
@@ -237,8 +237,8 @@ def test_energy_of_groups_is_divided_within_every_limit(params, seed):
     rng = np.random.default_rng(seed)
     site = small_site(seed, n_chargers=40, n_steps=24, longest_stay=5)
     same = replace(site, chargers=(site.chargers[0],) * 20 + (site.chargers[1],) * 20)
-    setting = setting_of(same, params)
-    fleet, shape = make_fleet(setting, same.sessions), (24, 40)
+    year = year_of(same, params)
+    fleet, shape = make_fleet(year), (24, 40)
     # Any division that cars can charge: each goes through its hours in an order of its own, at full power to its need.
     slot_kwh = np.zeros(len(fleet.slot_step))
     for session in np.flatnonzero(fleet.group != RIGID):

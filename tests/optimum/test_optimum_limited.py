@@ -17,7 +17,7 @@ from iquitos_citylearn.optimum.program import Program
 from iquitos_citylearn.policies.rollout import roll_out, trace_year
 from iquitos_citylearn.policies.rules import ConstantPolicy
 from tests.optimum.test_optimum_exact import LIMITS, N_TINY, lossless, tiny_sites
-from tests.small import bess, hand_site, setting_of, small_site
+from tests.small import bess, hand_site, small_site, year_of
 
 FEW = settings(max_examples=30, deadline=None)
 SOME = settings(max_examples=10, deadline=None)
@@ -57,8 +57,8 @@ def best_within_limit(site):
 def test_without_battery_it_is_the_best_of_all_plans(params, site, limit_kw):
     site = replace(site, import_limit_kw=float(limit_kw))
     unmet_kwh, co2_kg = best_within_limit(site)
-    setting = setting_of(site, params)
-    optimiser = Optimiser(setting, site.sessions)
+    year = year_of(site, params)
+    optimiser = Optimiser(year)
     optimum = optimiser.optimum("co2")
     assert optimiser.program.unmet_kwh == pytest.approx(unmet_kwh, abs=1e-5)
     assert optimum.bound == pytest.approx(co2_kg, abs=1e-5)
@@ -71,7 +71,7 @@ def test_battery_of_the_agent_it_is_the_best_of_all_plans_and_dispatches(params,
     limit_kw = float(max((site.load_kwh - site.pv_kwh).max(), 0.0) + more_kw)
     site = replace(site, bess_automatic=False, import_limit_kw=limit_kw)
     unmet_kwh, co2_kg = best_within_limit(site)
-    optimiser = Optimiser(setting_of(site, params), site.sessions)
+    optimiser = Optimiser(year_of(site, params))
     assert optimiser.program.unmet_kwh == pytest.approx(unmet_kwh, abs=1e-5)
     assert optimiser.optimum("co2").bound == pytest.approx(co2_kg, abs=1e-5)
 
@@ -82,14 +82,14 @@ def test_battery_of_the_agent_it_is_the_best_of_all_plans_and_dispatches(params,
 )
 def test_plan_stays_within_the_limit_when_replayed_and_delivers_what_is_feasible(params, seed, limit_kw, objective):
     site = replace(small_site(seed, n_chargers=6, bess="none"), import_limit_kw=limit_kw)
-    setting = setting_of(site, params)
-    optimiser = Optimiser(setting, site.sessions)
+    year = year_of(site, params)
+    optimiser = Optimiser(year)
     optimum = optimiser.optimum(objective)
-    rollout, trace = trace_year(optimum.policy, setting)
+    rollout, trace = trace_year(optimum.policy, year)
     np.testing.assert_allclose(trace.charger_kwh, optimum.policy.charger_kwh, rtol=0, atol=2e-6)
     assert (rollout.net_kwh <= np.maximum(site.load_kwh - site.pv_kwh, limit_kw) + 1e-4).all()
-    feasible_kwh = feasible_delivery(setting, site.sessions)
-    need_kwh = make_fleet(setting, site.sessions).need_kwh
+    feasible_kwh = feasible_delivery(year)
+    need_kwh = make_fleet(year).need_kwh
     assert rollout.ev_kwh.sum() == pytest.approx(feasible_kwh.sum(), abs=1e-4)
     assert need_kwh.sum() - feasible_kwh.sum() == pytest.approx(optimiser.program.unmet_kwh, abs=1e-5)
     assert (feasible_kwh >= -1e-9).all()
@@ -101,7 +101,7 @@ def test_plan_stays_within_the_limit_when_replayed_and_delivers_what_is_feasible
 @given(site=tiny_sites(), limit_kw=st.integers(0, 14))
 def test_reward_counts_what_no_plan_can_deliver(params, site, limit_kw):
     site = replace(site, import_limit_kw=float(limit_kw))
-    optimum = Optimiser(setting_of(site, params), site.sessions).optimum("reward")
+    optimum = Optimiser(year_of(site, params)).optimum("reward")
     assert optimum.replayed == pytest.approx(optimum.bound, abs=1e-4)
 
 
@@ -110,11 +110,11 @@ def test_reward_counts_what_no_plan_can_deliver(params, site, limit_kw):
 def test_groups_lose_nothing_against_a_program_over_single_sessions(params, seed, share):
     site = small_site(seed, n_chargers=40, n_steps=24, longest_stay=5, bess="none")
     site = replace(site, chargers=(site.chargers[0],) * 20 + (site.chargers[1],) * 20)
-    uncontrolled = roll_out(ConstantPolicy(1.0, 40), setting_of(site, params))
+    uncontrolled = roll_out(ConstantPolicy(1.0, 40), year_of(site, params))
     site = replace(site, import_limit_kw=float(share * uncontrolled.net_kwh.max()))
-    setting = setting_of(site, params)
-    fleet, sessions = make_fleet(setting, site.sessions), site.sessions
-    program = Program(setting, fleet)
+    year = year_of(site, params)
+    fleet, sessions = make_fleet(year), site.sessions
+    program = Program(year, fleet)
     hours = sessions.departure_step - sessions.arrival_step
     member = np.repeat(np.arange(len(hours)), hours)
     step = np.concatenate([np.arange(a, a + n) for a, n in zip(sessions.arrival_step, hours, strict=True)])
@@ -127,7 +127,7 @@ def test_groups_lose_nothing_against_a_program_over_single_sessions(params, seed
     )
     assert program.unmet_kwh == pytest.approx(fleet.need_kwh.sum() + single.fun, abs=1e-5)
     # What groups get can be divided among their sessions.
-    slot_kwh = program.minimise(OBJECTIVES["cost"].prices(setting)).slot_kwh
+    slot_kwh = program.minimise(OBJECTIVES["cost"].prices(year)).slot_kwh
     plan = charger_plan(fleet, slot_kwh, 24, 40)
     np.testing.assert_allclose(plan.sum(axis=1), sum_by(fleet.slot_step, slot_kwh, 24), atol=1e-6)
     assert (session_kwh(plan, sessions) <= fleet.need_kwh + 1e-6).all()
@@ -139,28 +139,28 @@ def test_cars_that_cannot_all_be_served_get_what_the_connection_carries(params):
     # Two cars for hours 0 to 1, needs 4 and 6 kWh; 1 kW of load under a limit of 4 leaves 3 kW: 6 of 10 kWh.
     rows = [(0, 0, 2, 0.0, 0.5), (1, 0, 2, 0.0, 0.75)]
     site = replace(hand_site(rows, n_steps=4, load_kwh=1.0), import_limit_kw=4.0)
-    setting = setting_of(site, params)
-    optimiser = Optimiser(setting, site.sessions)
+    year = year_of(site, params)
+    optimiser = Optimiser(year)
     assert optimiser.program.unmet_kwh == pytest.approx(4.0)
     # 6 + 4 hours of load, at 0.5 kg.
     assert optimiser.optimum("co2").replayed == pytest.approx(5.0, abs=1e-5)
-    assert feasible_delivery(setting, site.sessions).sum() == pytest.approx(6.0, abs=1e-5)
+    assert feasible_delivery(year).sum() == pytest.approx(6.0, abs=1e-5)
 
 
 def test_without_a_limit_every_need_is_feasible(params):
     site = hand_site([(0, 0, 2, 0.0, 0.5), (1, 0, 1, 0.0, 0.75)], n_steps=4)
     # 4 kWh, and 4 of 6 in the one hour of the second car.
-    assert feasible_delivery(setting_of(site, params), site.sessions).tolist() == [4.0, 4.0]
+    assert feasible_delivery(year_of(site, params)).tolist() == [4.0, 4.0]
 
 
 def test_load_beyond_the_limit_with_a_battery_is_refused(params):
     site = hand_site([(0, 0, 2, 0.0, 0.5)], load_kwh=np.array([1.0, 5.0, 1.0]), n_steps=3, battery=bess())
     site = replace(site, bess_automatic=False, import_limit_kw=4.0)
     with pytest.raises(ValueError, match=r"load less PV is 5 kW in step 1, beyond import_limit_kw 4: whether cars"):
-        Optimiser(setting_of(site, params), site.sessions)
+        Optimiser(year_of(site, params))
 
 
 def test_cars_of_different_efficiency_are_refused_for_the_reward(params):
     site = replace(small_site(1, bess="none"), import_limit_kw=20.0)
     with pytest.raises(ValueError, match="cars of different efficiency under an import limit"):
-        Optimiser(setting_of(site, params), site.sessions).optimum("reward")
+        Optimiser(year_of(site, params)).optimum("reward")

@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from iquitos_citylearn.policies.battery_rules import PeakShaving
+from iquitos_citylearn.policies.battery_rules import PeakShaving, expected_load_kw
 from iquitos_citylearn.policies.rollout import roll_out
 from iquitos_citylearn.policies.rules import ConstantPolicy
-from tests.small import bess, hand_site, setting_of
+from tests.small import bess, hand_site, year_of
 
 
 def night_site(load_kwh, initial_soc):
@@ -16,9 +16,9 @@ def night_site(load_kwh, initial_soc):
 
 
 def shaved(site, params, hourly_load_kw):
-    setting = setting_of(site, params)
-    policy = PeakShaving(ConstantPolicy(-1.0, site.n_chargers), setting, np.asarray(hourly_load_kw, dtype=np.float64))
-    return roll_out(policy, setting)
+    year = year_of(site, params)
+    load_kw = np.asarray(hourly_load_kw, dtype=np.float64)
+    return roll_out(PeakShaving(ConstantPolicy(-1.0, site.n_chargers), year.setting, load_kw), year)
 
 
 def test_the_battery_is_spread_evenly_over_the_hours_until_sunrise(params):
@@ -45,3 +45,12 @@ def test_by_day_it_is_the_rule(params):
     # From 7:00 to 16:00 an empty battery and no PV leave the load to the grid; from 16:00 on as well.
     rollout = shaved(night_site(10.0, 0.0), params, np.full(24, 10.0))
     np.testing.assert_allclose(rollout.net_kwh, 10.0, atol=1e-4)
+
+
+def test_the_expected_load_is_the_malls_and_the_cars_requests_while_open(params):
+    load_kw = expected_load_kw(params.site)
+    mall_kw = np.array(params.site.mall.hourly_mean_kw)
+    # 903 kWh a day at an efficiency of 0.95 in the 13 hours from 9 to 22.
+    assert (load_kw - mall_kw)[[8, 22]].tolist() == [0.0, 0.0]
+    assert (load_kw - mall_kw)[[9, 21]] == pytest.approx(903 / 0.95 / 13)
+    assert (load_kw - mall_kw).sum() == pytest.approx(903 / 0.95)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from iquitos_citylearn.env.setting import single_year
-from iquitos_citylearn.policies.rollout import roll_out_years, trace_year, trace_years
+from iquitos_citylearn.policies.rollout import roll_out_years, trace_years
 from iquitos_citylearn.policies.rules import ConstantPolicy
 from tests.small import setting_of, small_site, years_of
 
@@ -19,7 +19,8 @@ def setting(params):
 def test_years_side_by_side_are_the_years_one_by_one(setting):
     policy = ConstantPolicy(0.3, 3)
     for index, side_by_side in enumerate(zip(*trace_years(policy, setting, n_traced=2), strict=True)):
-        for series, alone in zip(side_by_side, trace_year(policy, single_year(setting, index)), strict=True):
+        one = single_year(setting, index)
+        for series, (alone,) in zip(side_by_side, trace_years(policy, one, n_traced=1), strict=True):
             for name in vars(alone):
                 np.testing.assert_array_equal(getattr(series, name), getattr(alone, name), err_msg=name)
 

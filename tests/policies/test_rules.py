@@ -3,12 +3,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iquitos_citylearn.cli import BASELINES, Agent, Policy
-from iquitos_citylearn.env.action import MAPPINGS
+from iquitos_citylearn.env.year import Years
+from iquitos_citylearn.policies.register import policy_named
 from iquitos_citylearn.policies.rollout import trace_year
-from iquitos_citylearn.policies.rules import RULES, CarReader, Cars, ConstantPolicy, RuleParams, by_laxity
-from iquitos_citylearn.stages.baseline import OPTIMUM
-from tests.small import hand_site, setting_of, targets_of
+from iquitos_citylearn.policies.rules import CarReader, Cars, ConstantPolicy, by_laxity
+from tests.small import hand_site, setting_of, targets_of, year_of
 
 # Charger 0: 2 kW and a quarter of the SOC an hour; it wants half an hour's worth and stays for ten.
 SESSIONS = [(0, 2, 12, 0.25, 0.375), (0, 20, 21, 0.25, 1.0), (1, 4, 10, 0.75, 0.5)]
@@ -16,11 +15,12 @@ SESSIONS = [(0, 2, 12, 0.25, 0.375), (0, 20, 21, 0.25, 1.0), (1, 4, 10, 0.75, 0.
 HORIZON = {"energy_horizon_hours": 4.0, "forecast_error_std": 0.0}
 
 
-def run(params, name, site=None, **changes):
+def run(params, name, site=None, seed=0, **changes):
     site = site or hand_site(SESSIONS)
-    rule = RULES[name]
-    setting = setting_of(site, params, rule.action_mapping, **HORIZON)
-    rollout, trace = trace_year(rule.make(setting, RuleParams(**({"least_laxity_limit_kw": 1e9} | changes))), setting)
+    entry, evaluation = policy_named(name, params), params.evaluation.model_copy(update=changes)
+    year = year_of(site, params, entry.action_mapping, **HORIZON)
+    policy = entry.make(Years(year.setting, (year,)), params.model_copy(update={"evaluation": evaluation}), seed)
+    rollout, trace = trace_year(policy, year)
     charged = {(int(t), int(c)): float(trace.charger_kwh[t, c]) for t, c in np.argwhere(trace.charger_kwh > 0)}
     return charged, rollout
 
@@ -75,7 +75,7 @@ def test_idle_charges_nothing(params):
 
 
 def test_random_repeats_with_its_seed_and_differs_from_another(params):
-    first, again, other = (run(params, "random", random_seed=seed)[0] for seed in (1, 1, 2))
+    first, again, other = (run(params, "random", seed=seed)[0] for seed in (1, 1, 2))
     assert first == again != other
 
 
@@ -140,15 +140,3 @@ def test_predict_is_that_of_stable_baselines3():
     assert action.shape == (5, 3)
     assert (action == 0.25).all()
     assert state is None
-
-
-@pytest.mark.parametrize("name", RULES)
-def test_a_rule_is_a_policy_of_the_program_and_uses_a_known_mapping(name):
-    assert RULES[name].action_mapping in MAPPINGS
-    assert name in list(Policy)
-    assert name not in list(Agent)
-
-
-def test_the_program_knows_every_policy():
-    assert set(Policy) == set(RULES) | set(Agent) | {OPTIMUM}
-    assert set(BASELINES) <= set(Policy) - set(Agent)

@@ -20,7 +20,7 @@ def years(params, stored):
 @pytest.fixture(scope="module")
 def traced(years):
     """Three quarters of the power: some cars get what they ask for, some not."""
-    return trace_year(ConstantPolicy(0.5, 3), years.setting)
+    return trace_year(ConstantPolicy(0.5, 3), years[0])
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def rollout(traced):
 
 @pytest.fixture(scope="module")
 def ours(years, rollout):
-    return year_figures(rollout, years, 0)
+    return year_figures(rollout, years[0])
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_money_and_emissions_differ_by_float32(ours, theirs, name, figure):
 
 
 def test_its_cost_gives_nothing_for_exports(rollout, years, theirs):
-    price = years.sites[0].price_usd_per_kwh
+    price = years[0].site.price_usd_per_kwh
     assert (rollout.net_kwh < 0).any()
     assert theirs["cost_total_control_eur"] == pytest.approx(float(np.maximum(rollout.net_kwh, 0) @ price), rel=1e-6)
 
@@ -73,8 +73,8 @@ def test_its_baseline_is_the_site_without_battery_and_without_cars(rollout, thei
 
 
 def test_its_success_is_what_was_asked_for_and_our_service_what_was_feasible(rollout, years, ours, theirs):
-    departure_soc = session_outcomes(rollout, years.setting_of(0), years.sites[0]).departure_soc
-    asked_for = years.sites[0].sessions.required_soc
+    departure_soc = session_outcomes(rollout, years[0]).departure_soc
+    asked_for = years[0].site.sessions.required_soc
     success = float(np.mean(departure_soc >= asked_for - 1e-6))
     assert theirs["ev_performance_departure_success_ratio"] == pytest.approx(success)
     assert ours["ev_service"] > success, "some car could not have got what it asked for"

@@ -1,4 +1,4 @@
-"""Evaluation of a policy: every seed over every evaluation year on the twin, certified in CityLearn, and the files."""
+"""Evaluation of a policy: every seed over every evaluation year on the twin, certification, result files."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,16 +16,18 @@ from iquitos_citylearn.env.observation import forecast_hours, observation_names
 from iquitos_citylearn.env.physics import dispatches_bess
 from iquitos_citylearn.env.replay import replay_executor
 from iquitos_citylearn.env.reward import TERMS
+from iquitos_citylearn.env.year import Year, Years
 from iquitos_citylearn.evaluation.certification import SAMPLED_STEPS, CertificationError, certify, certify_sample
 from iquitos_citylearn.evaluation.kpis import make_timeseries
 from iquitos_citylearn.evaluation.references import bound_out_of_reach
 from iquitos_citylearn.evaluation.results import COMPLETE, write_outputs
 from iquitos_citylearn.evaluation.service_adjusted import Reference, captured_shares
 from iquitos_citylearn.evaluation.year_figures import mean_figures, year_figures
-from iquitos_citylearn.evaluation.years import Years
+from iquitos_citylearn.policies.policy import Policy
+from iquitos_citylearn.policies.register import PolicyEntry
 from iquitos_citylearn.policies.rollout import Rollout, Trace, trace_years
-from iquitos_citylearn.policies.rules import Policy
 from iquitos_citylearn.runtime.artifacts import write_csv
+from iquitos_citylearn.runtime.folders import result_file
 
 logger = logging.getLogger(__name__)
 
@@ -35,16 +37,16 @@ HEADLINE, SAMPLED = 0, 1
 
 @dataclass(frozen=True)
 class Candidate:
-    """One policy to evaluate.
+    """One seed of a policy.
 
     Attributes
     ----------
     seed : int or None
         Seed of the training; None for a rule without one.
     policy : Policy
-        What decides.
+        The policy.
     training : dict
-        What was trained (`timesteps`, `updates`, ...); empty for a rule.
+        Record of the training (`timesteps`, `updates`, ...); empty for a rule.
     """
 
     seed: int | None
@@ -54,7 +56,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class CandidateRun:
-    """What a candidate did, and what of it CityLearn replays.
+    """Figures of a candidate, and the rollouts that CityLearn replays.
 
     Attributes
     ----------
@@ -78,12 +80,12 @@ class Evaluation:
 
     Attributes
     ----------
-    name : str
-        Of the policy, in upper case, as in `result_SAC.json`.
+    entry : PolicyEntry
+        The policy.
     years : Years
         The evaluation years, the headline year first.
     references : mapping of int to Reference
-        What there is to gain, by the seed of the year.
+        References by the seed of the year.
     runs, further_runs : list of dict
         Figures of every seed in every year that counts, the seeds in their order and the years in theirs; the same of
         the years that were run along.
@@ -91,7 +93,7 @@ class Evaluation:
         Of the candidate with the median reward.
     """
 
-    name: str
+    entry: PolicyEntry
     years: Years
     references: Mapping[int, Reference]
     runs: list[dict[str, Any]]
@@ -110,7 +112,7 @@ def run_candidate(candidate: Candidate, years: Years, references: Mapping[int, R
         The evaluation years, the headline year first, and others to be run along: a network takes hardly longer to
         decide for more years at a time.
     references : mapping of int to Reference
-        What there is to gain, by the seed of the year.
+        References by the seed of the year.
 
     Raises
     ------
@@ -120,30 +122,29 @@ def run_candidate(candidate: Candidate, years: Years, references: Mapping[int, R
     rollouts, traces = trace_years(candidate.policy, years.setting, n_traced=max(HEADLINE, SAMPLED) + 1)
     named = {"seed": candidate.seed} if candidate.seed is not None else {}
     runs = []
-    for index, rollout in enumerate(rollouts):
-        figures = year_figures(rollout, years, index)
-        shares = captured_shares(figures, references[years.seeds[index]])
-        runs.append(named | {"year": years.seeds[index]} | figures | shares)
+    for rollout, year in zip(rollouts, years, strict=True):
+        figures = year_figures(rollout, year)
+        runs.append(named | {"year": year.seed} | figures | captured_shares(figures, references[year.seed]))
     headline = rollouts[HEADLINE].copy(), traces[HEADLINE].copy()
     sampled = rollouts[SAMPLED].copy(SAMPLED_STEPS), traces[SAMPLED].copy(SAMPLED_STEPS)
     return CandidateRun(candidate.training, runs, headline, sampled)
 
 
 def evaluation_of(
-    name: str, candidate_runs: Iterable[CandidateRun], years: Years, references: Mapping[int, Reference]
+    entry: PolicyEntry, candidate_runs: Iterable[CandidateRun], years: Years, references: Mapping[int, Reference]
 ) -> Evaluation:
-    """Gather what every candidate of a policy did, one per seed.
+    """Gather the runs of all candidates of a policy, one per seed.
 
     Parameters
     ----------
-    name : str
-        Name of the policy.
+    entry : PolicyEntry
+        The policy.
     candidate_runs : iterable of CandidateRun
         From `run_candidate`, over these years and others after them.
     years : Years
         The years that count: the evaluation years.
     references : mapping of int to Reference
-        What there is to gain in them, by the seed of the year.
+        References by the seed of the year.
 
     Raises
     ------
@@ -155,13 +156,13 @@ def evaluation_of(
     for candidate_run in done:
         counted = candidate_run.figures[:n_counted]
         if (seeds := tuple(run["year"] for run in counted)) != years.seeds:
-            raise ValueError(f"{name} was run over the years {seeds}; it must be {years.seeds}")
+            raise ValueError(f"{entry.name} was run over the years {seeds}; it must be {years.seeds}")
         headline = counted[HEADLINE]
-        logger.info("%s seed %s: %s", name, headline.get("seed"), _in_short(headline))
+        logger.info("%s seed %s: %s", entry.name, headline.get("seed"), _in_short(headline))
         runs += counted
         further += candidate_run.figures[n_counted:]
         rewards.append(fmean(run["reward"]["total"] for run in counted))
-    return Evaluation(name, years, references, runs, further, done[median_index(rewards)])
+    return Evaluation(entry, years, references, runs, further, done[median_index(rewards)])
 
 
 def certify_and_write(
@@ -169,7 +170,7 @@ def certify_and_write(
     metrics_folder: Path,
     *,
     run_folder: Path,
-    schema: Path | None,
+    schema: Path,
     extra: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Certify the median candidate in CityLearn, and write result, time series and trace.
@@ -179,14 +180,14 @@ def certify_and_write(
     evaluation : Evaluation
         From `evaluation_of`.
     metrics_folder : Path
-        Where `result_<name>.json` and `simulations/` go.
+        Folder of `result_<NAME>.json` and `simulations/`.
     run_folder : Path
-        Where the data set of the sampled year is for as long as it is replayed.
-    schema : Path or None
-        Data set of the headline year: it is replayed in full, and its time series and trace are published. None: it is
-        not, and they are not.
+        Folder that holds the data set of the sampled year for as long as it is replayed.
+    schema : Path
+        Data set of the headline year. Where the register says so, the year is replayed in full, and its time series
+        and trace are written.
     extra : mapping
-        What else the result holds.
+        Further entries of the result.
 
     Raises
     ------
@@ -195,26 +196,26 @@ def certify_and_write(
     OutputError
         If something can't be written as it should be; the rest is, and the result says what it is worth.
     """
-    name, years, median = evaluation.name, evaluation.years, evaluation.median
+    name, median, headline = evaluation.entry.result_name, evaluation.median, evaluation.years[HEADLINE]
     certification, problem = _certified(evaluation, schema, run_folder / f"sampled_year_{name}")
-    result: dict[str, Any] = {"status": "not certified" if problem else COMPLETE, "agent": name}
+    result: dict[str, Any] = {"status": "not certified" if problem else COMPLETE}
+    result |= {"policy": evaluation.entry.name, "kind": evaluation.entry.kind.value}
     result |= median.figures[HEADLINE]
     result |= ({"training": median.training} if median.training else {}) | dict(extra)
     result |= {
         "mean": mean_figures(evaluation.runs),
-        "reference": asdict(evaluation.references[years.seeds[HEADLINE]])
-        | {"bound_out_of_reach": bound_out_of_reach(years.sites[HEADLINE])},
+        "reference": asdict(evaluation.references[headline.seed])
+        | {"bound_out_of_reach": bound_out_of_reach(headline.site)},
         "certification": certification,
         "runs": evaluation.runs,
     } | ({"error": problem} if problem else {})
-    setting, site = years.setting_of(HEADLINE), years.sites[HEADLINE]
     tables: dict[Path, Callable[[Path], None]] = {}
-    if schema is not None:
-        series = make_timeseries(median.headline[0], setting, site, years.calendar_year)
+    if evaluation.entry.replayed_in_full:
+        series = make_timeseries(median.headline[0], headline)
         simulations = metrics_folder / "simulations"
         tables[simulations / f"timeseries_{name}.csv"] = lambda path: write_csv(path, series)
-        tables[simulations / f"trace_{name}.csv"] = lambda path: write_trace(path, *median.headline, years)
-    write_outputs(metrics_folder / f"result_{name}.json", result, tables)
+        tables[simulations / f"trace_{name}.csv"] = lambda path: write_trace(path, *median.headline, headline)
+    write_outputs(result_file(name, metrics_folder), result, tables)
     if problem:
         raise CertificationError(f"{name}: {problem}; see the result")
 
@@ -224,25 +225,25 @@ def median_index(values: Sequence[float]) -> int:
     return int(np.argsort(np.asarray(values), kind="stable")[(len(values) - 1) // 2])
 
 
-def write_trace(path: Path, rollout: Rollout, trace: Trace, years: Years) -> None:
-    """Write every step of the headline year.
+def write_trace(path: Path, rollout: Rollout, trace: Trace, year: Year) -> None:
+    """Write every step of a year.
 
     Columns are `obs_...`, one `action_<charger>` per charger as CityLearn takes it, `action_bess` where the agent
     dispatches the battery, and `reward_...`; numbers round-trip exactly (observations are float32).
     """
-    chargers = [charger.name for charger in years.sites[HEADLINE].chargers]
-    tables = years.setting.tables
-    names = observation_names(forecast_hours(tables), chargers, tables.n_peak_entries)
+    chargers = [charger.name for charger in year.site.chargers]
+    tables = year.setting.tables
+    names = observation_names(forecast_hours(tables), chargers, with_month_peak=tables.settles_month_peak)
     columns: dict[str, NDArray[Any]] = {f"obs_{name}": trace.observation[:, index] for index, name in enumerate(names)}
     columns |= {f"action_{name}": trace.charger_action[:, index] for index, name in enumerate(chargers)}
-    if dispatches_bess(years.setting.equipment):
+    if dispatches_bess(year.setting.equipment):
         columns["action_bess"] = trace.bess_action
     columns |= {f"reward_{term}": rollout.reward_terms[:, index] for index, term in enumerate(TERMS)}
     write_csv(path, pa.table({name: np.ascontiguousarray(values) for name, values in columns.items()}))
 
 
-def _certified(evaluation: Evaluation, schema: Path | None, scratch: Path) -> tuple[dict[str, dict[str, Any]], str]:
-    """Return what CityLearn replayed, and what is wrong with it; nothing replayed where it could not be."""
+def _certified(evaluation: Evaluation, schema: Path, scratch: Path) -> tuple[dict[str, dict[str, Any]], str]:
+    """Return the certification and a problem: CityLearn deviates, or can't replay (then nothing is certified)."""
     try:
         parts = _certify(evaluation, schema, scratch)
     except RuntimeError as error:
@@ -251,15 +252,14 @@ def _certified(evaluation: Evaluation, schema: Path | None, scratch: Path) -> tu
     return parts, f"CityLearn deviates from the twin by up to {deviation!r}" if deviation else ""
 
 
-def _certify(evaluation: Evaluation, schema: Path | None, scratch: Path) -> dict[str, dict[str, Any]]:
-    years, median = evaluation.years, evaluation.median
-    sampled, year = (*median.sampled, years.sites[SAMPLED]), {"year": years.seeds[SAMPLED]}
-    if schema is None:
-        return {"sampled": year | certify_sample(*sampled, scratch)}
-    with replay_executor(years.sites[HEADLINE]) as executor:
-        sample = executor.submit(certify_sample, *sampled, scratch)
-        whole = certify(*median.headline, schema, years.sites[HEADLINE], executor=executor)
-        return {"headline": {"year": years.seeds[HEADLINE]} | whole, "sampled": year | sample.result()}
+def _certify(evaluation: Evaluation, schema: Path, scratch: Path) -> dict[str, dict[str, Any]]:
+    median, headline, sampled = evaluation.median, evaluation.years[HEADLINE], evaluation.years[SAMPLED]
+    if not evaluation.entry.replayed_in_full:
+        return {"sampled": {"year": sampled.seed} | certify_sample(*median.sampled, sampled.site, scratch)}
+    with replay_executor(headline.site) as executor:
+        sample = executor.submit(certify_sample, *median.sampled, sampled.site, scratch)
+        whole = certify(*median.headline, schema, headline.site, executor=executor)
+        return {"headline": {"year": headline.seed} | whole, "sampled": {"year": sampled.seed} | sample.result()}
 
 
 def _in_short(figures: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What of a policy CityLearn itself has confirmed: the headline year in full, or the first weeks of another year."""
+"""Certification: CityLearn replays the headline year in full, or the first weeks of another year."""
 
 from concurrent.futures import Executor
 from pathlib import Path
@@ -33,7 +33,7 @@ def certify(
     Parameters
     ----------
     rollout, trace : Rollout, Trace
-        What the twin said; of the steps that are replayed.
+        The twin's run, over the steps that are replayed.
     schema : Path
         The year's CityLearn data set.
     site : Site

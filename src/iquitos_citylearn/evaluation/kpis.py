@@ -11,10 +11,10 @@ import pandas as pd
 from iquitos_citylearn.env.arrays import session_rows
 from iquitos_citylearn.env.demand import demand_cost_usd
 from iquitos_citylearn.env.reward import TERMS
-from iquitos_citylearn.env.setting import Setting
+from iquitos_citylearn.env.year import Year
 from iquitos_citylearn.policies.rollout import Rollout
 from iquitos_citylearn.site.clock import HOURS_PER_DAY
-from iquitos_citylearn.site.model import FloatArray, IntArray, Site
+from iquitos_citylearn.site.model import FloatArray, IntArray
 
 SERVICE_TOLERANCE_SOC = 0.01
 """A session is served when it leaves within this of what it needed, or of all that was feasible."""
@@ -33,19 +33,13 @@ SUMMED_WITH_DEMAND_CHARGE = ("energy_cost_usd", "demand_cost_usd")
 """The same where there is a demand charge; they sum to `cost_usd`."""
 
 
-def make_timeseries(rollout: Rollout, setting: Setting, site: Site, calendar_year: int) -> pd.DataFrame:
+def make_timeseries(rollout: Rollout, year: Year) -> pd.DataFrame:
     """Return the hourly series of a year.
 
     Parameters
     ----------
-    rollout : Rollout
-        What happened.
-    setting : Setting
-        With the site as its only year.
-    site : Site
-        The site.
-    calendar_year : int
-        The year that row 0 starts.
+    rollout, year : Rollout, Year
+        A policy's rollout over the year.
 
     Returns
     -------
@@ -54,10 +48,10 @@ def make_timeseries(rollout: Rollout, setting: Setting, site: Site, calendar_yea
         Energies of the battery are on the site's side. With a demand charge also the two parts of `cost_usd`,
         `energy_cost_usd` and `demand_cost_usd`: charge x what the hour lifts the highest import of its month.
     """
-    years, tables = setting.years, setting.tables
+    years, tables = year.setting.years, year.setting.tables
     grid_import = np.maximum(rollout.net_kwh, 0.0)
     table = {
-        "timestamp": _timestamps(calendar_year, site.n_steps),
+        "timestamp": _timestamps(year.calendar_year, year.site.n_steps),
         "building_load_kwh": years.load_kwh[0],
         "pv_generation_kwh": years.pv_kwh[0],
         "ev_charging_kwh": rollout.ev_kwh,
@@ -96,8 +90,9 @@ class SessionOutcomes:
     shortfall_soc : ndarray
         What it lacked to min(required, what charging at full power from arrival reaches), 0 at least.
     unmet_kwh : ndarray
-        What it lacked to the SOC that it could have left with, on the site's side [kWh]. Under an import limit negative
-        where it got more than the best plan gave it: which of several cars goes short is open, so days count, not cars.
+        Energy that it lacked to the SOC that it could have left with, on the site's side [kWh]. Under an import limit
+        the value is negative for a car that got more than the best plan gave it. Several plans are equally good and
+        leave other cars short, so lacks are summed over a day before they count.
     overdelivered_kwh : ndarray
         The energy beyond max(required, arrival SOC), on the site's side [kWh].
     """
@@ -113,25 +108,22 @@ class SessionOutcomes:
         return np.maximum(np.bincount(self.departure_day, self.unmet_kwh, minlength=n_days), 0.0)
 
 
-def session_outcomes(
-    rollout: Rollout, setting: Setting, site: Site, target_soc: FloatArray | None = None
-) -> SessionOutcomes:
+def session_outcomes(rollout: Rollout, year: Year) -> SessionOutcomes:
     """Return how every session of the year ended.
 
     Parameters
     ----------
-    rollout, setting, site : Rollout, Setting, Site
-        What happened, in which year.
-    target_soc : ndarray, shape (n_sessions,), or None
-        What each car could have left with; None: min(required, what charging at full power from arrival reaches).
+    rollout, year : Rollout, Year
+        A policy's rollout over the year.
     """
-    sessions, years = site.sessions, setting.years
+    setting, sessions = year.setting, year.site.sessions
+    years = setting.years
     departure_soc = rollout.ev_soc[sessions.departure_step - 1, sessions.charger]
     row = session_rows(years, 0, sessions)
     kwh_per_soc = (setting.equipment.ev_capacity_kwh / setting.equipment.charger_efficiency)[sessions.charger]
     required, arrival = years.session_required_soc[0, row], years.session_arrival_soc[0, row]
     reachable = setting.tables.target_soc[0, row]
-    unmet = (reachable if target_soc is None else target_soc) - np.minimum(departure_soc, reachable)
+    unmet = year.target_soc - np.minimum(departure_soc, reachable)
     surplus = np.maximum(departure_soc - np.maximum(required, arrival), 0.0)
     return SessionOutcomes(
         departure_soc=departure_soc,

@@ -1,6 +1,7 @@
-"""What there is to gain in each year, and what constant actions gain of it: the content of `metrics/references.json`.
+"""References of each year, and the best constant actions: the content of `metrics/references.json`.
 
-Every share of a result is taken of these figures, so that all policies are measured by one rod.
+A reference holds what there is to gain: charging at once, and the optimum. Shares of all policies refer to the same
+figures.
 """
 
 from collections.abc import Iterable, Mapping
@@ -8,9 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from iquitos_citylearn.env.year import Years
 from iquitos_citylearn.evaluation.service_adjusted import Reference, captured_shares
 from iquitos_citylearn.evaluation.year_figures import mean_figures, year_figures
-from iquitos_citylearn.evaluation.years import Years
 from iquitos_citylearn.optimum.optimiser import Optimiser
 from iquitos_citylearn.policies.rollout import roll_out_years
 from iquitos_citylearn.policies.rules import ConstantPolicy
@@ -28,13 +29,13 @@ def find_references(years: Years) -> dict[int, Reference]:
     years : Years
         With the action mapping `raw`.
     """
-    uncontrolled = roll_out_years(ConstantPolicy(1.0, years.sites[0].n_chargers), years.setting)
+    uncontrolled = roll_out_years(ConstantPolicy(1.0, years[0].site.n_chargers), years.setting)
     references = {}
-    for index, seed in enumerate(years.seeds):
-        at_once = year_figures(uncontrolled[index], years, index)["adjusted"]
-        optimiser = Optimiser(years.setting_of(index), years.sites[index].sessions)
+    for year, rollout in zip(years, uncontrolled, strict=True):
+        at_once = year_figures(rollout, year)["adjusted"]
+        optimiser = Optimiser(year)
         co2, cost = optimiser.optimum("co2"), optimiser.optimum("cost")
-        references[seed] = Reference(
+        references[year.seed] = Reference(
             uncontrolled_co2_kg=at_once["co2_kg"],
             uncontrolled_cost_usd=at_once["cost_usd"],
             optimum_co2_kg=co2.replayed,
@@ -63,9 +64,11 @@ def best_constants(years: Years, references: Mapping[int, Reference]) -> dict[st
     """
     tried = []
     for action in CONSTANT_ACTIONS:
-        rollouts = roll_out_years(ConstantPolicy(action, years.sites[0].n_chargers), years.setting)
-        figures = [year_figures(rollout, years, index) for index, rollout in enumerate(rollouts)]
-        runs = [run | captured_shares(run, references[seed]) for seed, run in zip(years.seeds, figures, strict=True)]
+        rollouts = roll_out_years(ConstantPolicy(action, years[0].site.n_chargers), years.setting)
+        runs = [
+            figures | captured_shares(figures, references[year.seed])
+            for year, figures in zip(years, map(year_figures, rollouts, years), strict=True)
+        ]
         sums = {figure: sum(run["adjusted"][figure] for run in runs) for figure in ("co2_kg", "cost_usd")}
         tried.append((sums, {"action": action, **mean_figures(runs)}))
     return {

@@ -1,4 +1,7 @@
-"""Figures in which starving cars never pays: what a car lacked is imported after all, in the day's dearest hour."""
+"""Service-adjusted figures: energy that a car lacked counts as imported in the day's dearest hour.
+
+A policy can then not gain by leaving cars empty.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from iquitos_citylearn.env.demand import demand_cost_usd
-from iquitos_citylearn.env.setting import Setting
+from iquitos_citylearn.env.year import Year
 from iquitos_citylearn.site.clock import HOURS_PER_DAY
 from iquitos_citylearn.site.model import FloatArray, IntArray
 
@@ -34,7 +37,7 @@ class ServiceAdjusted:
     peak_import_kw: float
 
 
-def service_adjusted(series: pd.DataFrame, unmet_of_day_kwh: FloatArray, setting: Setting) -> ServiceAdjusted:
+def service_adjusted(series: pd.DataFrame, unmet_of_day_kwh: FloatArray, year: Year) -> ServiceAdjusted:
     """Add what cars lacked to the imports of the dearest hour of the day in which they left.
 
     The dearest hour has the highest tariff, of those the highest import, of those it is the earliest.
@@ -44,16 +47,16 @@ def service_adjusted(series: pd.DataFrame, unmet_of_day_kwh: FloatArray, setting
     series : DataFrame
         From `kpis.make_timeseries`; `grid_import_kwh` is used.
     unmet_of_day_kwh : ndarray, shape (n_days,)
-        What cars that left in each day needed, could have had and did not get, site side [kWh]; from
-        `kpis.SessionOutcomes.unmet_of_day`.
-    setting : Setting
-        With the year as its only one; tariff, demand charge and carbon intensity are used.
+        Energy that the cars leaving on each day lacked, site side [kWh] (`kpis.SessionOutcomes.unmet_of_day`).
+    year : Year
+        Tariff, demand charge and carbon intensity are used.
     """
     import_kwh = series["grid_import_kwh"].to_numpy(dtype=np.float64, copy=True)
-    price, carbon = setting.years.price_usd_per_kwh[0], setting.years.carbon_kg_per_kwh[0]
+    years, tables = year.setting.years, year.setting.tables
+    price, carbon = years.price_usd_per_kwh[0], years.carbon_kg_per_kwh[0]
     lacking = np.flatnonzero(unmet_of_day_kwh > 0.0)
     import_kwh[_dearest_hours(price, import_kwh)[lacking]] += unmet_of_day_kwh[lacking]
-    demand = setting.tables.month_start[0], setting.tables.demand_charge_usd_per_kw
+    demand = tables.month_start[0], tables.demand_charge_usd_per_kw
     return ServiceAdjusted(
         import_kwh=import_kwh,
         co2_kg=float(import_kwh @ carbon),

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
+from iquitos_citylearn.env.year import Year
 from iquitos_citylearn.evaluation.kpis import key_figures, make_timeseries, n_days, session_outcomes
 from iquitos_citylearn.evaluation.service_adjusted import service_adjusted
-from iquitos_citylearn.evaluation.years import Years
 from iquitos_citylearn.policies.rollout import Rollout
 
 MEANS = (
@@ -21,21 +21,18 @@ MEANS = (
 )
 
 
-def year_figures(rollout: Rollout, years: Years, index: int) -> dict[str, Any]:
+def year_figures(rollout: Rollout, year: Year) -> dict[str, Any]:
     """Return the key figures of a year, and in `adjusted` those with the energy that cars lacked imported after all.
 
     Parameters
     ----------
-    rollout : Rollout
-        What happened.
-    years, index : Years, int
-        In which year.
+    rollout, year : Rollout, Year
+        A policy's rollout over the year.
     """
-    site, setting = years.sites[index], years.setting_of(index)
-    series = make_timeseries(rollout, setting, site, years.calendar_year)
-    outcomes = session_outcomes(rollout, setting, site, years.target_soc[index])
-    adjusted = service_adjusted(series, outcomes.unmet_of_day(n_days(site.n_steps)), setting)
-    return key_figures(series, outcomes, setting.tables.evening[0]) | {
+    series = make_timeseries(rollout, year)
+    outcomes = session_outcomes(rollout, year)
+    adjusted = service_adjusted(series, outcomes.unmet_of_day(n_days(year.site.n_steps)), year)
+    return key_figures(series, outcomes, year.setting.tables.evening[0]) | {
         "adjusted": {
             "co2_kg": adjusted.co2_kg,
             "cost_usd": adjusted.cost_usd,

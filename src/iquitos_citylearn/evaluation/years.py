@@ -1,52 +1,22 @@
 """The years that policies are run over: the headline year and further draws for evaluation, and the training years."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from iquitos_citylearn.env.arrays import session_rows
-from iquitos_citylearn.env.setting import Setting, make_setting, single_year
-from iquitos_citylearn.optimum.delivery import feasible_delivery
+from iquitos_citylearn.env.setting import make_setting
+from iquitos_citylearn.env.year import Years
+from iquitos_citylearn.optimum.delivery import with_feasible_targets
 from iquitos_citylearn.params import Params
 from iquitos_citylearn.site.citylearn_files.reader import read_dataset
 from iquitos_citylearn.site.draw_files import read_draw
-from iquitos_citylearn.site.model import FloatArray, Site
+from iquitos_citylearn.site.model import Site
 
 SCHEMA = Path("site", "schema.json")
 EVALUATION, TRAINING = Path("evaluation"), Path("training")
 FIRST_EVALUATION_FORECAST_KEY = 1000
 """The headline year has forecast key 0, training years 1, 2, ...: no two years share their forecast errors."""
-
-
-@dataclass(frozen=True)
-class Years:
-    """Years of one site, ready to be run.
-
-    Attributes
-    ----------
-    seeds : tuple of int
-        What each was drawn from: its name.
-    sites : tuple of Site
-        The years.
-    setting : Setting
-        All of them, for policies of one action mapping.
-    target_soc : tuple of ndarray, shape (n_sessions,)
-        Of each year, what each car could leave with: its need, as far as full power from arrival and the import limit
-        let it.
-    calendar_year : int
-        The year that row 0 of each starts.
-    """
-
-    seeds: tuple[int, ...]
-    sites: tuple[Site, ...]
-    setting: Setting
-    target_soc: tuple[FloatArray, ...]
-    calendar_year: int
-
-    def setting_of(self, index: int) -> Setting:
-        """Return a setting with one year as the only one."""
-        return single_year(self.setting, index)
 
 
 class _Read(NamedTuple):
@@ -103,14 +73,5 @@ def make_evaluated_years(
 ) -> Years:
     """Prepare years of one site for policies of one action mapping."""
     setting = make_setting(sites, params.environment, params.reward, action_mapping, forecast_keys)
-    targets = tuple(_target_soc(single_year(setting, index), site) for index, site in enumerate(sites))
-    return Years(tuple(seeds), tuple(sites), setting, targets, params.site.calendar.year)
-
-
-def _target_soc(setting: Setting, site: Site) -> FloatArray:
-    sessions, equipment = site.sessions, setting.equipment
-    if not equipment.import_limited:
-        target_soc: FloatArray = setting.tables.target_soc[0, session_rows(setting.years, 0, sessions)]
-        return target_soc
-    soc_per_kwh = (equipment.charger_efficiency / equipment.ev_capacity_kwh)[sessions.charger]
-    return sessions.arrival_soc + feasible_delivery(setting, sessions) * soc_per_kwh
+    years = Years.of(setting, tuple(sites), tuple(seeds), params.site.calendar.year)
+    return replace(years, years=tuple(map(with_feasible_targets, years)))

@@ -1,13 +1,24 @@
-"""What cars can get at all: under an import limit, what the best plan gives them."""
+"""Energy that cars can get at all: under an import limit, the energy that the best plan gives them."""
 
-from iquitos_citylearn.env.setting import Setting
+from dataclasses import replace
+
+from iquitos_citylearn.env.year import Year
 from iquitos_citylearn.optimum.fleet import charger_plan, make_fleet, session_kwh
 from iquitos_citylearn.optimum.objectives import objective_named
 from iquitos_citylearn.optimum.program import Program
-from iquitos_citylearn.site.model import FloatArray, Sessions
+from iquitos_citylearn.site.model import FloatArray
 
 
-def feasible_delivery(setting: Setting, sessions: Sessions) -> FloatArray:
+def with_feasible_targets(year: Year) -> Year:
+    """Return a year whose targets no import limit puts out of reach (`feasible_delivery`); without a limit the same."""
+    equipment, sessions = year.setting.equipment, year.site.sessions
+    if not equipment.import_limited:
+        return year
+    soc_per_kwh = (equipment.charger_efficiency / equipment.ev_capacity_kwh)[sessions.charger]
+    return replace(year, target_soc=sessions.arrival_soc + feasible_delivery(year) * soc_per_kwh)
+
+
+def feasible_delivery(year: Year) -> FloatArray:
     """Return the energy that each car could have had, site side, shape (n_sessions,) [kWh].
 
     Without an import limit: its need, up to min(required, what full power from arrival reaches). With one: its part in
@@ -16,10 +27,8 @@ def feasible_delivery(setting: Setting, sessions: Sessions) -> FloatArray:
 
     Parameters
     ----------
-    setting : Setting
-        With the year as its only one, under any action mapping.
-    sessions : Sessions
-        Its sessions.
+    year : Year
+        The year, under any action mapping.
 
     Raises
     ------
@@ -28,9 +37,9 @@ def feasible_delivery(setting: Setting, sessions: Sessions) -> FloatArray:
     RuntimeError
         If the solver ends without an optimum.
     """
-    fleet = make_fleet(setting, sessions)
+    fleet = make_fleet(year)
     if not fleet.may_fall_short:
         return fleet.need_kwh
-    solution = Program(setting, fleet).minimise(objective_named("co2").prices(setting))
-    plan = charger_plan(fleet, solution.slot_kwh, *setting.years.session_of.shape[1:])
-    return session_kwh(plan, sessions)
+    solution = Program(year, fleet).minimise(objective_named("co2").prices(year))
+    plan = charger_plan(fleet, solution.slot_kwh, year.site.n_steps, year.site.n_chargers)
+    return session_kwh(plan, year.site.sessions)

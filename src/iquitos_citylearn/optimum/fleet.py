@@ -1,4 +1,4 @@
-"""What the cars of a year leave to decide: sessions joined into groups that a linear program can carry, exactly.
+"""The decisions that cars leave open: sessions joined into groups that a linear program can carry, exactly.
 
 A session of L hours with need n and hourly limit u is the set {0 <= x_t <= u, sum x_t = n}. Sessions that share their
 hours and the number k = ceil(n / u) of hours that they need at least are joined: with U and N the sums of their u and
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from iquitos_citylearn.env.arrays import Equipment, session_rows
-from iquitos_citylearn.env.setting import Setting
+from iquitos_citylearn.env.year import Year
 from iquitos_citylearn.site.model import FloatArray, IntArray, Sessions
 
 ROUNDING = 1e-7
@@ -74,14 +74,15 @@ class Fleet:
         return _counted(self.group_arrival_step, self.group_hours)
 
 
-def make_fleet(setting: Setting, sessions: Sessions) -> Fleet:
-    """Return the fleet of a setting's only year; every session's need is its target (`tables.target_soc`).
+def make_fleet(year: Year) -> Fleet:
+    """Return the fleet of a year; every session needs what full power from arrival reaches (`tables.target_soc`).
 
     Raises
     ------
     ValueError
         If a charger has a minimum power or a car's battery is not linear; names the charger.
     """
+    setting, sessions = year.setting, year.site.sessions
     _refuse_nonlinear_cars(setting.equipment)
     equipment, charger = setting.equipment, sessions.charger
     row = session_rows(setting.years, 0, sessions)

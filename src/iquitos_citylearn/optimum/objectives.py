@@ -1,4 +1,4 @@
-"""What an optimum can be sought for: prices for the linear program, and the figure that a rollout reaches.
+"""Objectives of an optimum: prices for the linear program, and the figure that a rollout reaches.
 
 ===========  ==================================  =========================================================
 objective    figure                              linear because
@@ -24,7 +24,7 @@ import numpy as np
 from iquitos_citylearn.env.demand import demand_cost_usd
 from iquitos_citylearn.env.physics import dispatches_bess
 from iquitos_citylearn.env.reward import TERMS
-from iquitos_citylearn.env.setting import Setting
+from iquitos_citylearn.env.year import Year
 from iquitos_citylearn.optimum.program import Prices
 from iquitos_citylearn.policies.rollout import Rollout
 from iquitos_citylearn.site.model import FloatArray
@@ -39,14 +39,14 @@ class Objective:
     unit : str
         Unit of the figure.
     prices : callable
-        Setting -> prices of the linear program, whose value is the figure.
+        Year -> prices of the linear program, whose value is the figure.
     figure : callable
-        Rollout, setting -> the figure.
+        Rollout, year -> the figure.
     """
 
     unit: str
-    prices: Callable[[Setting], Prices]
-    figure: Callable[[Rollout, Setting], float]
+    prices: Callable[[Year], Prices]
+    figure: Callable[[Rollout, Year], float]
 
 
 def _import_kwh(rollout: Rollout) -> FloatArray:
@@ -59,13 +59,14 @@ def _import_prices(prices: FloatArray, name: str, month_peak: float = 0.0) -> Pr
     return Prices(grid_import=prices, grid_export=nothing, stored=nothing, month_peak=month_peak)
 
 
-def _peak_prices(setting: Setting) -> Prices:
-    nothing = np.zeros(setting.years.load_kwh.shape[1])
+def _peak_prices(year: Year) -> Prices:
+    nothing = np.zeros(year.site.n_steps)
     return Prices(grid_import=nothing, grid_export=nothing, stored=nothing, peak=1.0)
 
 
-def _reward_prices(setting: Setting) -> Prices:
+def _reward_prices(year: Year) -> Prices:
     """Return minus the reward of `env/reward.py` as prices; the shadow's part of it is constant."""
+    setting = year.setting
     tables, years, weighting = setting.tables, setting.years, setting.weighting
     weight = dict(zip(TERMS, weighting.term_scale.tolist(), strict=True))
     overdelivery = weight["ev_satisfaction"] * weighting.overdelivery_scale * setting.equipment.ev["flat_root"]
@@ -105,15 +106,15 @@ def _reward_prices(setting: Setting) -> Prices:
     )
 
 
-def _cost_prices(setting: Setting) -> Prices:
-    charge = setting.tables.demand_charge_usd_per_kw
-    return _import_prices(setting.years.price_usd_per_kwh[0], "price_usd_per_kwh", charge)
+def _cost_prices(year: Year) -> Prices:
+    charge = year.setting.tables.demand_charge_usd_per_kw
+    return _import_prices(year.setting.years.price_usd_per_kwh[0], "price_usd_per_kwh", charge)
 
 
-def _cost_usd(rollout: Rollout, setting: Setting) -> float:
-    tables, import_kwh = setting.tables, _import_kwh(rollout)
+def _cost_usd(rollout: Rollout, year: Year) -> float:
+    tables, import_kwh = year.setting.tables, _import_kwh(rollout)
     demand = demand_cost_usd(import_kwh, tables.month_start[0], tables.demand_charge_usd_per_kw)
-    return float(import_kwh @ setting.years.price_usd_per_kwh[0]) + float(demand.sum())
+    return float(import_kwh @ year.setting.years.price_usd_per_kwh[0]) + float(demand.sum())
 
 
 def _refuse_negative(prices: FloatArray, name: str) -> None:
@@ -125,8 +126,8 @@ def _refuse_negative(prices: FloatArray, name: str) -> None:
 OBJECTIVES: Mapping[str, Objective] = {
     "co2": Objective(
         "kg",
-        lambda setting: _import_prices(setting.years.carbon_kg_per_kwh[0], "carbon_kg_per_kwh"),
-        lambda rollout, setting: float(_import_kwh(rollout) @ setting.years.carbon_kg_per_kwh[0]),
+        lambda year: _import_prices(year.setting.years.carbon_kg_per_kwh[0], "carbon_kg_per_kwh"),
+        lambda rollout, year: float(_import_kwh(rollout) @ year.setting.years.carbon_kg_per_kwh[0]),
     ),
     "cost": Objective("USD", _cost_prices, _cost_usd),
     "peak_import": Objective("kW", _peak_prices, lambda rollout, _: float(_import_kwh(rollout).max())),

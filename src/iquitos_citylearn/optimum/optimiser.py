@@ -6,13 +6,14 @@ import numpy as np
 
 from iquitos_citylearn.env.action import bess_entry, mapping_code
 from iquitos_citylearn.env.physics import dispatches_bess
-from iquitos_citylearn.env.setting import Setting
+from iquitos_citylearn.env.year import Year, Years
 from iquitos_citylearn.optimum.fleet import charger_plan, earliest_plan, make_fleet
 from iquitos_citylearn.optimum.objectives import objective_named
 from iquitos_citylearn.optimum.program import Program, Solution
-from iquitos_citylearn.policies.plans import PlanPolicy
+from iquitos_citylearn.params import Params
+from iquitos_citylearn.policies.plans import PlanPolicy, PolicyPerYear
 from iquitos_citylearn.policies.rollout import roll_out
-from iquitos_citylearn.site.model import FloatArray, Sessions
+from iquitos_citylearn.site.model import FloatArray
 
 PEAK_TOLERANCE_KW = 1e-6
 """What the plan of least peak may import beyond it, so that the solver finds room for the least CO2."""
@@ -60,10 +61,8 @@ class Optimiser:
 
     Parameters
     ----------
-    setting : Setting
-        With the year as its only one and the mapping `raw`.
-    sessions : Sessions
-        Its sessions.
+    year : Year
+        The year, under the mapping `raw`.
 
     Raises
     ------
@@ -71,13 +70,13 @@ class Optimiser:
         If the mapping is another, or a charger, a car or the battery is not linear.
     """
 
-    def __init__(self, setting: Setting, sessions: Sessions) -> None:
-        if setting.mapping != mapping_code("raw"):
+    def __init__(self, year: Year) -> None:
+        if year.setting.mapping != mapping_code("raw"):
             raise ValueError("a plan is replayed under the action mapping 'raw', and the setting has another")
-        self._setting = setting
-        self._shape = setting.years.session_of.shape[1:]
-        self._fleet = make_fleet(setting, sessions)
-        self.program = Program(setting, self._fleet)
+        self._year = year
+        self._shape = year.site.n_steps, year.site.n_chargers
+        self._fleet = make_fleet(year)
+        self.program = Program(year, self._fleet)
 
     def optimum(self, objective: str) -> Optimum:
         """Return the optimum for an objective by its name.
@@ -93,7 +92,7 @@ class Optimiser:
         RuntimeError
             If the solver ends without an optimum.
         """
-        solution = self.program.minimise(objective_named(objective).prices(self._setting))
+        solution = self.program.minimise(objective_named(objective).prices(self._year))
         bound = solution.value
         if objective == "peak_import":
             solution = self.least_co2(bound + PEAK_TOLERANCE_KW)
@@ -112,14 +111,14 @@ class Optimiser:
     def least_co2(self, peak_kw: float) -> Solution:
         """Return the plan of least CO2 among those that import no more than `peak_kw` in any hour."""
         self.program.limit_peak(peak_kw)
-        solution = self.program.minimise(objective_named("co2").prices(self._setting))
+        solution = self.program.minimise(objective_named("co2").prices(self._year))
         self.program.limit_peak(float("inf"))
         return solution
 
     def policy(self, solution: Solution) -> PlanPolicy:
         """Return the plan of a solution as a policy, with the battery's where the agent dispatches it."""
         charger_kwh = charger_plan(self._fleet, solution.slot_kwh, *self._shape)
-        equipment, years = self._setting.equipment, self._setting.years
+        equipment, years = self._year.setting.equipment, self._year.setting.years
         if not dispatches_bess(equipment):
             return self._as_policy(charger_kwh)
         power_kw = float(equipment.bess[0]["nominal_power_kw"])
@@ -129,11 +128,17 @@ class Optimiser:
 
     def at_once(self) -> PlanPolicy:
         """Return the plan that charges every car at once, up to its need; a battery follows the rule."""
-        rule = np.zeros(self._shape[0]) if dispatches_bess(self._setting.equipment) else None
+        rule = np.zeros(self._shape[0]) if dispatches_bess(self._year.setting.equipment) else None
         return self._as_policy(earliest_plan(self._fleet, *self._shape), rule)
 
     def _as_policy(self, charger_kwh: FloatArray, bess: FloatArray | None = None) -> PlanPolicy:
-        return PlanPolicy(charger_kwh, self._setting.equipment.max_charging_power_kw, bess)
+        return PlanPolicy(charger_kwh, self._year.setting.equipment.max_charging_power_kw, bess)
 
     def _figure(self, objective: str, policy: PlanPolicy) -> float:
-        return objective_named(objective).figure(roll_out(policy, self._setting), self._setting)
+        return objective_named(objective).figure(roll_out(policy, self._year), self._year)
+
+
+def least_co2_plans(years: Years, params: Params, seed: int) -> PolicyPerYear:
+    """Return the plans of least CO2, one for each year, as one policy for years side by side."""
+    del params, seed
+    return PolicyPerYear([Optimiser(year).optimum("co2").policy for year in years])

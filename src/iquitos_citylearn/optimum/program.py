@@ -32,7 +32,7 @@ import highspy
 import numpy as np
 
 from iquitos_citylearn.env.arrays import Equipment
-from iquitos_citylearn.env.setting import Setting
+from iquitos_citylearn.env.year import Year
 from iquitos_citylearn.optimum.fleet import Fleet, rigid_kwh, sum_by
 from iquitos_citylearn.optimum.linear_model import LinearModel
 from iquitos_citylearn.site.model import FloatArray, IntArray
@@ -102,10 +102,10 @@ class Program:
 
     Parameters
     ----------
-    setting : Setting
-        With the year as its only one.
+    year : Year
+        The year.
     fleet : Fleet
-        From `optimum.fleet.make_fleet` of the same setting.
+        From `optimum.fleet.make_fleet` of the same year.
 
     Attributes
     ----------
@@ -118,7 +118,8 @@ class Program:
         If the stationary battery is not linear, or load alone exceeds the import limit where there is a battery.
     """
 
-    def __init__(self, setting: Setting, fleet: Fleet) -> None:
+    def __init__(self, year: Year, fleet: Fleet) -> None:
+        setting = year.setting
         years, equipment = setting.years, setting.equipment
         n_steps = years.load_kwh.shape[1]
         self._slot_step = fleet.slot_step

@@ -1,15 +1,18 @@
-"""What the stationary battery does under a rule where the agent dispatches it: by the observation alone.
+"""Rules for a stationary battery that the policy dispatches; they read the observation alone.
 
-A rule that gives no entry for the battery leaves it to automatic dispatch (`env/action.py`). `PeakShaving` gives one.
+A rule that gives no entry for the battery leaves it to automatic dispatch (`env/action.py`).
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from iquitos_citylearn.env.action import bess_entry
-from iquitos_citylearn.env.observation import SITE_FEATURES_BEFORE_FORECAST
+from iquitos_citylearn.env.features import BESS_SOC, HOUR_COS, HOUR_SIN
 from iquitos_citylearn.env.setting import Setting
-from iquitos_citylearn.policies.rules import Rule
+from iquitos_citylearn.env.year import Years
+from iquitos_citylearn.params import Params, SiteParams
+from iquitos_citylearn.policies.policy import Rule
+from iquitos_citylearn.policies.rules import required
 from iquitos_citylearn.site.clock import HOURS_PER_DAY
 from iquitos_citylearn.site.model import FloatArray
 
@@ -49,9 +52,9 @@ class PeakShaving(Rule):
 
     def _grid_kw(self, observation: FloatArray) -> FloatArray:
         """Return what the grid is to give before the battery gives anything [kW], shape (batch,)."""
-        sin, cos = observation[:, 0], observation[:, 1]
+        sin, cos = observation[:, HOUR_SIN], observation[:, HOUR_COS]
         hour = np.rint(np.arctan2(sin, cos) / (2 * np.pi) * HOURS_PER_DAY).astype(np.int64) % HOURS_PER_DAY
-        soc = observation[:, SITE_FEATURES_BEFORE_FORECAST.index("bess_soc")]
+        soc = observation[:, BESS_SOC]
         stored_kwh = np.maximum(soc - self._min_soc, 0.0) * self._capacity_kwh * self._efficiency
         hours = (SUNRISE_HOUR - hour - 1) % HOURS_PER_DAY + 1
         lacking_kw = np.maximum(self._load_until_sunrise[hour] - stored_kwh, 0.0) / hours
@@ -66,3 +69,21 @@ def _until_sunrise(hourly_load_kw: FloatArray) -> FloatArray:
         hour = (SUNRISE_HOUR - back) % HOURS_PER_DAY
         left[hour] = left[(hour + 1) % HOURS_PER_DAY] * (back > 1) + hourly_load_kw[hour]
     return left
+
+
+def peak_shaving(years: Years, params: Params, seed: int) -> Rule:
+    """Return the rule `peak_shaving`: cars as under `required`, the battery by the load that a planner expects."""
+    return PeakShaving(required(years, params, seed), years.setting, expected_load_kw(params.site))
+
+
+def expected_load_kw(site: SiteParams) -> FloatArray:
+    """Return the load that a planner expects by hour of the day, shape (24,) [kW].
+
+    It is the mall's hourly means, and the energy that cars request in a day spread over the opening hours.
+    """
+    load_kw = np.array(site.mall.hourly_mean_kw, dtype=np.float64)
+    charging = site.charging
+    hours = slice(charging.opening_hour, charging.closing_hour)
+    site_kwh = charging.energy_requested_kwh_per_day / charging.charger_efficiency
+    load_kw[hours] += site_kwh / (charging.closing_hour - charging.opening_hour)
+    return load_kw

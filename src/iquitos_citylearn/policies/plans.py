@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iquitos_citylearn.policies.rules import Policy
+from iquitos_citylearn.policies.policy import Policy
 from iquitos_citylearn.site.model import FloatArray
 
 

@@ -1,4 +1,4 @@
-"""Years of one policy on the twin: what came of them, and step by step what was seen and done."""
+"""Rollouts of a policy over years on the twin: the outcome of each year, and step by step what was seen and done."""
 
 from dataclasses import dataclass, fields
 from typing import Self
@@ -10,7 +10,8 @@ from iquitos_citylearn.env.action import complete_actions
 from iquitos_citylearn.env.batch import Batch
 from iquitos_citylearn.env.reward import N_TERMS
 from iquitos_citylearn.env.setting import Setting, make_spaces
-from iquitos_citylearn.policies.rules import Policy
+from iquitos_citylearn.env.year import Year
+from iquitos_citylearn.policies.policy import Policy
 from iquitos_citylearn.site.model import FloatArray
 
 
@@ -37,7 +38,7 @@ class _Series:
 
 @dataclass(frozen=True, kw_only=True)
 class Rollout(_Series):
-    """What came of a year; T steps, n chargers.
+    """Outcome of a year; T steps, n chargers.
 
     Attributes
     ----------
@@ -74,7 +75,7 @@ class Rollout(_Series):
 
 @dataclass(frozen=True, kw_only=True)
 class Trace(_Series):
-    """What was seen and done in a year, which takes several times the memory of what came of it; T steps, n chargers.
+    """Observations and actions of a year, several times the memory of a `Rollout`; T steps, n chargers.
 
     Attributes
     ----------
@@ -105,15 +106,15 @@ class Trace(_Series):
         )
 
 
-def roll_out(policy: Policy, setting: Setting) -> Rollout:
-    """Run a policy, deterministically, over the only year of a setting (`trace_years`)."""
-    (rollout,) = roll_out_years(policy, setting)
+def roll_out(policy: Policy, year: Year) -> Rollout:
+    """Run a policy, deterministically, over a year (`trace_years`)."""
+    (rollout,) = roll_out_years(policy, year.setting)
     return rollout
 
 
-def trace_year(policy: Policy, setting: Setting) -> tuple[Rollout, Trace]:
-    """Run a policy, deterministically, over the only year of a setting and keep all of it (`trace_years`)."""
-    (rollout,), (kept,) = trace_years(policy, setting, 1)
+def trace_year(policy: Policy, year: Year) -> tuple[Rollout, Trace]:
+    """Run a policy, deterministically, over a year and keep all of it (`trace_years`)."""
+    (rollout,), (kept,) = trace_years(policy, year.setting, 1)
     return rollout, kept
 
 

@@ -1,20 +1,7 @@
-"""Rule-based policies: Stable-Baselines3's `predict`, no model, and the action mapping that each is written for.
+"""Rules: policies without a model. `policies.register` names them and says what each does.
 
-==============  ===============================================================================================
-rule            what it does
-==============  ===============================================================================================
-uncontrolled    charges at once, at full power, until full
-required        charges at once, up to the required SOC
-latest          charges up to the required SOC as late as still gets there
-least_laxity    charges up to the required SOC, the cars that can wait least first, all together below a limit
-solar_following spreads the PV surplus forecast for the hour over the cars that can wait least, and charges from
-                the grid only what could not be made up later
-random          draws every charger's share of its rating anew each hour
-idle            charges nothing
-==============  ===============================================================================================
-
-Laxity is the time left minus the time needed at full power (Xu, Pan, Tong, 2016). Rules know what an agent knows: they
-read the observation.
+A rule knows what an agent knows: it reads the observation. Laxity is the time left minus the time needed at full power
+(Xu, Pan, Tong, 2016).
 
 References
 ----------
@@ -22,55 +9,26 @@ Xu, Pan, Tong (2016), Dynamic scheduling for charging electric vehicles: a prior
 61(12), 4094-4099.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from iquitos_citylearn.env.observation import (
-    CHARGER_FEATURES,
+from iquitos_citylearn.env.features import (
+    ENERGY_NEEDED,
+    FIRST_FORECAST,
+    LOAD_LAST,
     N_CHARGER_FEATURES,
-    SITE_FEATURES_BEFORE_FORECAST,
-    forecast_hours,
-    n_site_features,
+    TIME_TO_DEPARTURE,
 )
+from iquitos_citylearn.env.observation import forecast_hours, n_site_features
 from iquitos_citylearn.env.setting import Setting
+from iquitos_citylearn.env.year import Years
+from iquitos_citylearn.params import Params
+from iquitos_citylearn.policies.policy import Rule
 from iquitos_citylearn.site.model import FloatArray
-
-
-class Policy(Protocol):
-    """Anything that decides: a Stable-Baselines3 model or a rule."""
-
-    def predict(
-        self,
-        observation: NDArray[np.float32],
-        state: tuple[NDArray[np.float32], ...] | None = None,
-        episode_start: NDArray[np.bool_] | None = None,
-        deterministic: bool = False,  # noqa: FBT001, FBT002 - Stable-Baselines3's signature
-    ) -> tuple[NDArray[np.float32] | FloatArray, tuple[NDArray[np.float32], ...] | None]:
-        """Return the actions for a batch of observations, and a state (None)."""
-
-
-class Rule(ABC):
-    """A policy without a model, which keeps nothing from hour to hour: Stable-Baselines3's `predict` over `decide`."""
-
-    @abstractmethod
-    def decide(self, observation: NDArray[np.float32]) -> FloatArray:
-        """Return the actions in [-1, 1] for a batch of observations, shape (batch, n_actions)."""
-
-    def predict(
-        self,
-        observation: NDArray[np.float32],
-        state: tuple[NDArray[np.float32], ...] | None = None,
-        episode_start: NDArray[np.bool_] | None = None,
-        deterministic: bool = True,  # noqa: FBT001, FBT002 - Stable-Baselines3's signature
-    ) -> tuple[FloatArray, None]:
-        """Return what `decide` says, and no state."""
-        del state, episode_start, deterministic
-        return self.decide(observation), None
 
 
 @dataclass(frozen=True)
@@ -94,7 +52,7 @@ class ConstantPolicy(Rule):
 
 
 class Cars(NamedTuple):
-    """What an observation says of the cars; arrays of shape (batch, n_chargers), 0 where no car is.
+    """The cars that an observation shows; arrays of shape (batch, n_chargers), 0 where no car is.
 
     Attributes
     ----------
@@ -146,7 +104,7 @@ class CarReader:
         self._horizons = setting.horizons
         self._reference_kw = setting.tables.reference_power_kw
         tables = setting.tables
-        self._first = n_site_features(forecast_hours(tables), tables.n_peak_entries)
+        self._first = n_site_features(forecast_hours(tables), with_month_peak=tables.settles_month_peak)
         longest = (equipment.ev_capacity_kwh / (equipment.charger_efficiency * self.rating_kw)).max()
         if longest > self._horizons.energy_hours:
             raise ValueError(
@@ -158,14 +116,10 @@ class CarReader:
         """Return the cars of a batch of observations, shape (batch, n_observations)."""
         site = observation[:, : self._first].astype(np.float64)
         blocks = observation[:, self._first :].astype(np.float64).reshape(len(site), -1, N_CHARGER_FEATURES)
-        forecast = site[:, len(SITE_FEATURES_BEFORE_FORECAST)]
-        load = site[:, SITE_FEATURES_BEFORE_FORECAST.index("load_last")]
         return Cars(
-            needed_hours=blocks[:, :, CHARGER_FEATURES.index("energy_needed")] * self._horizons.energy_hours,
-            hours_left=np.rint(
-                blocks[:, :, CHARGER_FEATURES.index("time_to_departure")] * self._horizons.departure_hours
-            ),
-            surplus_kw=np.maximum(forecast - load, 0.0) * self._reference_kw,
+            needed_hours=blocks[:, :, ENERGY_NEEDED] * self._horizons.energy_hours,
+            hours_left=np.rint(blocks[:, :, TIME_TO_DEPARTURE] * self._horizons.departure_hours),
+            surplus_kw=np.maximum(site[:, FIRST_FORECAST] - site[:, LOAD_LAST], 0.0) * self._reference_kw,
         )
 
 
@@ -238,38 +192,52 @@ def by_laxity(cars: Cars, power_kw: FloatArray, limit_kw: FloatArray) -> FloatAr
     return shared
 
 
-@dataclass(frozen=True)
-class RuleParams:
-    """What rules are told beside the site.
-
-    Attributes
-    ----------
-    least_laxity_limit_kw : float
-        Power of all chargers together under `least_laxity` [kW].
-    random_seed : int
-        Seed of `random`.
-    """
-
-    least_laxity_limit_kw: float
-    random_seed: int = 0
+def uncontrolled(years: Years, params: Params, seed: int) -> Rule:
+    """Return the rule `uncontrolled`."""
+    del params, seed
+    return ConstantPolicy(1.0, years[0].site.n_chargers)
 
 
-def _latest(setting: Setting, _: RuleParams) -> Rule:
-    return NeedRule(CarReader(setting), lambda cars: cars.urgent_share)
+def required(years: Years, params: Params, seed: int) -> Rule:
+    """Return the rule `required`: all of the need, under the mapping `need_limited`."""
+    del params, seed
+    return ConstantPolicy(1.0, years[0].site.n_chargers)
 
 
-def _least_laxity(setting: Setting, params: RuleParams) -> Rule:
-    reader = CarReader(setting)
+def idle(years: Years, params: Params, seed: int) -> Rule:
+    """Return the rule `idle`."""
+    del params, seed
+    return ConstantPolicy(-1.0, years[0].site.n_chargers)
+
+
+def random_shares(years: Years, params: Params, seed: int) -> Rule:
+    """Return the rule `random`."""
+    del params
+    return RandomPolicy(seed, years[0].site.n_chargers)
+
+
+def latest(years: Years, params: Params, seed: int) -> Rule:
+    """Return the rule `latest`."""
+    del params, seed
+    return NeedRule(CarReader(years.setting), lambda cars: cars.urgent_share)
+
+
+def least_laxity(years: Years, params: Params, seed: int) -> Rule:
+    """Return the rule `least_laxity`; `evaluation.least_laxity_limit_kw` limits the power of all chargers."""
+    del seed
+    reader = CarReader(years.setting)
 
     def share(cars: Cars) -> FloatArray:
-        limit_kw = np.full(len(cars.share), params.least_laxity_limit_kw)
+        limit_kw = np.full(len(cars.share), params.evaluation.least_laxity_limit_kw)
         return by_laxity(cars, cars.share * reader.rating_kw, limit_kw) / reader.rating_kw
 
     return NeedRule(reader, share)
 
 
-def _solar_following(setting: Setting, _: RuleParams) -> Rule:
-    reader = CarReader(setting)
+def solar_following(years: Years, params: Params, seed: int) -> Rule:
+    """Return the rule `solar_following`."""
+    del params, seed
+    reader = CarReader(years.setting)
 
     def share(cars: Cars) -> FloatArray:
         urgent_kw = cars.urgent_share * reader.rating_kw
@@ -278,37 +246,3 @@ def _solar_following(setting: Setting, _: RuleParams) -> Rule:
         return np.minimum((urgent_kw + solar_kw) / reader.rating_kw, cars.share)
 
     return NeedRule(reader, share)
-
-
-def _constant(action: float) -> Callable[[Setting, RuleParams], Rule]:
-    return lambda setting, _: ConstantPolicy(action, setting.years.session_of.shape[2])
-
-
-@dataclass(frozen=True)
-class RuleEntry:
-    """How a rule is made, and what its actions mean.
-
-    Attributes
-    ----------
-    action_mapping : str
-        Name in `env.action.MAPPINGS`.
-    make : callable
-        Setting, params -> rule.
-    """
-
-    action_mapping: str
-    make: Callable[[Setting, RuleParams], Rule]
-
-
-RULES: Mapping[str, RuleEntry] = {
-    "uncontrolled": RuleEntry("raw", _constant(1.0)),
-    "required": RuleEntry("need_limited", _constant(1.0)),
-    "latest": RuleEntry("need_limited", _latest),
-    "least_laxity": RuleEntry("need_limited", _least_laxity),
-    "solar_following": RuleEntry("need_limited", _solar_following),
-    "random": RuleEntry(
-        "raw", lambda setting, params: RandomPolicy(params.random_seed, setting.years.session_of.shape[2])
-    ),
-    "idle": RuleEntry("raw", _constant(-1.0)),
-}
-"""By name."""

@@ -1,4 +1,4 @@
-"""Where stages read and write, below the folder that a pipeline runs in."""
+"""Files that stages read and write, below the folder that a pipeline runs in."""
 
 from pathlib import Path
 
@@ -9,8 +9,18 @@ RUNS = Path("runs")
 REFERENCES = METRICS / "references.json"
 
 
+def result_file(name: str, metrics: Path = METRICS) -> Path:
+    """Return the path of a policy's result, from its name in upper case."""
+    return metrics / f"result_{name}.json"
+
+
+def trace_file(name: str) -> Path:
+    """Return the path of the trace of a policy's headline year, from its name in upper case."""
+    return METRICS / "simulations" / f"trace_{name}.csv"
+
+
 def model_file(agent: str, seed: int) -> Path:
-    """Return where the model of a seed is.
+    """Return the path of the model of a seed.
 
     Raises
     ------

@@ -7,28 +7,15 @@ from iquitos_citylearn.comparison.compare import compare, read_present, read_res
 from iquitos_citylearn.comparison.seed_statistics import Resampling
 from iquitos_citylearn.comparison.text import comparison_text
 from iquitos_citylearn.params import Params
+from iquitos_citylearn.policies.register import policies_of
 from iquitos_citylearn.runtime.artifacts import write_bytes, write_json
-from iquitos_citylearn.runtime.folders import METRICS
+from iquitos_citylearn.runtime.folders import METRICS, result_file
 from iquitos_citylearn.runtime.versions import describe_environment
-
-POLICIES = (
-    "UNCONTROLLED",
-    "REQUIRED",
-    "LATEST",
-    "LEAST_LAXITY",
-    "SOLAR_FOLLOWING",
-    "RANDOM",
-    "IDLE",
-    "OPTIMUM",
-    "SAC",
-    "PPO",
-    "A2C",
-)
 
 
 def compare_results(params: Params) -> str:
     """Write `comparison.json`, `comparison.md` and `environment.json`; return the readable text."""
-    text = write_comparison(result_files(METRICS), params, METRICS)
+    text = write_comparison(result_files(params, METRICS), params, METRICS)
     write_json(METRICS / "environment.json", describe_environment())
     return text
 
@@ -58,15 +45,15 @@ def compare_present(params: Params, out: Path) -> str:
     """
     if out.resolve().parent == METRICS.resolve():
         raise ValueError(f"{out}: {METRICS} is for the comparison of all policies; write elsewhere")
-    results, absent = read_present(result_files(METRICS))
+    results, absent = read_present(result_files(params, METRICS))
     comparison = compare(results, _resampling(params))
     write_json(out, comparison | {"absent": absent})
     return comparison_text(comparison) + "".join(f"\nabsent: {reason}" for reason in absent.values())
 
 
-def result_files(metrics_folder: Path) -> list[Path]:
-    """Return the results that are compared, in their order."""
-    return [metrics_folder / f"result_{name}.json" for name in POLICIES]
+def result_files(params: Params, metrics_folder: Path) -> list[Path]:
+    """Return the results of all policies of a site, in the order of the register."""
+    return [result_file(entry.result_name, metrics_folder) for entry in policies_of(params)]
 
 
 def _resampling(params: Params) -> Resampling:

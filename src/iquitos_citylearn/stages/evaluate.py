@@ -1,4 +1,4 @@
-"""Stage evaluate@<agent>: every trained seed over the evaluation years, beside what is owed to others than learning."""
+"""Stage evaluate@<agent>: every trained seed over the evaluation years, with the untrained network and constants."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,6 +9,7 @@ from iquitos_citylearn.evaluation.references import read_best_constants, read_re
 from iquitos_citylearn.evaluation.year_figures import mean_figures
 from iquitos_citylearn.evaluation.years import SCHEMA, read_evaluation_years
 from iquitos_citylearn.params import Params
+from iquitos_citylearn.policies.register import policy_named
 from iquitos_citylearn.runtime.artifacts import ArtifactError, read_json
 from iquitos_citylearn.runtime.folders import DATA, METRICS, MODELS, REFERENCES, RUNS, model_file
 from iquitos_citylearn.runtime.fork_server import CANDIDATES
@@ -27,7 +28,7 @@ def evaluate_agent(agent: str, params: Params) -> None:
         runs = [task.result() for task in tasks]
         figures_untrained = untrained.result()
     years = read_evaluation_years(params, DATA, agent_params.action_mapping)
-    evaluation = evaluation_of(agent.upper(), runs, years, read_references(REFERENCES, years.seeds))
+    evaluation = evaluation_of(policy_named(agent, params), runs, years, read_references(REFERENCES, years.seeds))
     del tasks, runs  # but for the median's
     extra = {
         "untrained": mean_figures(figures_untrained[: len(years.seeds)]),

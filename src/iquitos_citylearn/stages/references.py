@@ -1,13 +1,14 @@
-"""Stage references: what there is to gain in every year, and what constant actions gain of it."""
+"""Stage references: the gain that there is in every year, and the best constant actions."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from iquitos_citylearn.env.action import MAPPINGS
+from iquitos_citylearn.env.year import Years
 from iquitos_citylearn.evaluation.references import as_content, best_constants, bound_out_of_reach, find_references
 from iquitos_citylearn.evaluation.service_adjusted import Reference
-from iquitos_citylearn.evaluation.years import Years, read_evaluation_years, read_training_years
+from iquitos_citylearn.evaluation.years import read_evaluation_years, read_training_years
 from iquitos_citylearn.params import Params
 from iquitos_citylearn.runtime.artifacts import write_json
 from iquitos_citylearn.runtime.folders import DATA, REFERENCES
@@ -31,7 +32,7 @@ def write_references(params: Params) -> None:
 def _references_of(read: Callable[..., Years], params: Params) -> tuple[dict[int, Reference], bool]:
     """Return the references of years, and whether the bounds are out of reach at their site."""
     years = read(params, DATA, "raw")
-    return find_references(years), bound_out_of_reach(years.sites[0])
+    return find_references(years), bound_out_of_reach(years[0].site)
 
 
 def _best_constants(mapping: str, params: Params, references: Mapping[int, Reference]) -> dict[str, dict[str, Any]]:

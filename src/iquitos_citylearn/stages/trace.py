@@ -1,44 +1,48 @@
-"""A published headline year again, from the model or the rule: for its trace, and for CityLearn's own figures."""
+"""The headline year of a policy again, from its rule or model: its trace, and a replay for CityLearn's own figures."""
 
 from pathlib import Path
 
+from iquitos_citylearn.env.year import Year, Years
 from iquitos_citylearn.evaluation.candidates import HEADLINE, write_trace
-from iquitos_citylearn.evaluation.years import Years, read_all_years, read_evaluation_years
+from iquitos_citylearn.evaluation.years import read_all_years, read_evaluation_years
 from iquitos_citylearn.params import Params
+from iquitos_citylearn.policies.policy import Policy
+from iquitos_citylearn.policies.register import Kind, PolicyEntry, policies_of, policy_named
 from iquitos_citylearn.policies.rollout import Rollout, Trace, trace_years
-from iquitos_citylearn.policies.rules import RULES, Policy
 from iquitos_citylearn.runtime.artifacts import read_json
-from iquitos_citylearn.runtime.folders import DATA, METRICS, model_file
-from iquitos_citylearn.stages.baseline import OPTIMUM, optimum_policy
-from iquitos_citylearn.stages.rules import rule_policy
+from iquitos_citylearn.runtime.folders import DATA, model_file, result_file, trace_file
 
 
 def trace_policy(name: str, params: Params) -> Path:
-    """Write the trace of a policy's headline year (an agent's: of its median seed) again; return where it is."""
-    path = METRICS / "simulations" / f"trace_{name.upper()}.csv"
-    write_trace(path, *run_again(name, params))
+    """Write the trace of a policy's headline year (of an agent's median seed) again; return its path."""
+    entry = policy_named(name, params)
+    path = trace_file(entry.result_name)
+    write_trace(path, *run_again(entry, params))
     return path
 
 
-def run_again(name: str, params: Params) -> tuple[Rollout, Trace, Years]:
-    """Return the headline year of a policy, and the years that it was run beside."""
-    policy, years = _published(name, params)
+def trace_missing(params: Params) -> list[Path]:
+    """Write the traces of agents that are not there, as after a pull; return their paths."""
+    agents = [entry for entry in policies_of(params) if entry.kind is Kind.AGENT]
+    return [trace_policy(entry.name, params) for entry in agents if not trace_file(entry.result_name).exists()]
+
+
+def run_again(entry: PolicyEntry, params: Params) -> tuple[Rollout, Trace, Year]:
+    """Return the headline year of a policy."""
+    policy, years = _published(entry, params)
     rollouts, traces = trace_years(policy, years.setting, n_traced=1)
-    return rollouts[HEADLINE], traces[HEADLINE], years
+    return rollouts[HEADLINE], traces[HEADLINE], years[HEADLINE]
 
 
-def _published(name: str, params: Params) -> tuple[Policy, Years]:
+def _published(entry: PolicyEntry, params: Params) -> tuple[Policy, Years]:
     """Return a policy and the years that its result comes from."""
-    if name == OPTIMUM:
-        years = read_evaluation_years(params, DATA, "raw")
-        return optimum_policy(years), years
-    if name in RULES:
-        years = read_evaluation_years(params, DATA, RULES[name].action_mapping)
-        return rule_policy(name, params, years.setting), years
+    if entry.kind is not Kind.AGENT:
+        years = read_evaluation_years(params, DATA, entry.action_mapping)
+        return entry.make(years, params), years
     from iquitos_citylearn.agents.algorithms import read_model  # noqa: PLC0415 - rules need no torch
     from iquitos_citylearn.training.seed import make_deterministic  # noqa: PLC0415
 
-    seed = read_json(METRICS / f"result_{name.upper()}.json")["seed"]
+    seed = read_json(result_file(entry.result_name))["seed"]
     make_deterministic(seed)
-    policy = read_model(name, model_file(name, seed))
-    return policy, read_all_years(params, DATA, params.agent(name).action_mapping)
+    policy = read_model(entry.name, model_file(entry.name, seed))
+    return policy, read_all_years(params, DATA, entry.action_mapping)

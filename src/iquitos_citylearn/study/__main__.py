@@ -11,32 +11,30 @@ from pathlib import Path
 from iquitos_citylearn.evaluation.years import read_evaluation_years
 from iquitos_citylearn.optimum.front import co2_against_peak
 from iquitos_citylearn.params import load_params
+from iquitos_citylearn.policies.register import policies_of
 from iquitos_citylearn.runtime.artifacts import write_csv, write_json
 from iquitos_citylearn.runtime.folders import DATA, METRICS
 from iquitos_citylearn.runtime.processes import run_in_processes
 from iquitos_citylearn.stages.compare import result_files, write_comparison
 from iquitos_citylearn.study.case import CaseError, prepare_case, run_case
 from iquitos_citylearn.study.citylearn_kpis import figures_of_policy
-from iquitos_citylearn.study.peak_shaving import PEAK_SHAVING
 from iquitos_citylearn.study.summary import RESULTS, write_summary
 
 logger = logging.getLogger(__name__)
 
 OVERLAYS, CASES = Path("study/params"), Path(".study")
 KEPT = ("references.json", "environment.json")
-REPLAYED = ("uncontrolled", "required", "optimum", "sac", "ppo", "a2c")
 PARAMS = Path("params.yaml")
 FAILURES = (CaseError, ValueError, OSError, RuntimeError)
 
 
 def study_case(overlay: Path) -> None:
-    """Run the pipeline on an overlay and keep its small results; a rule for its battery is compared with the others."""
+    """Run the pipeline on an overlay and keep its small results."""
     folder = CASES / overlay.stem
     prepare_case(folder, overlay, from_run=True)
     run_case(folder)
-    with_battery_rule = sorted((folder / METRICS).glob(f"result_{PEAK_SHAVING}.json"))
-    target = RESULTS / overlay.stem
-    write_comparison([*result_files(folder / METRICS), *with_battery_rule], load_params(folder / PARAMS), target)
+    target, params = RESULTS / overlay.stem, load_params(folder / PARAMS)
+    write_comparison(result_files(params, folder / METRICS), params, target)
     for name in KEPT:
         shutil.copyfile(folder / METRICS / name, target / name)
     _sign(target, overlay.stem)
@@ -45,7 +43,7 @@ def study_case(overlay: Path) -> None:
 def study_front() -> None:
     """Find the front of CO2 against peak import of the headline year."""
     years = read_evaluation_years(load_params(PARAMS), DATA, "raw")
-    front = co2_against_peak(years.setting_of(0), years.sites[0].sessions)
+    front = co2_against_peak(years[0])
     target = RESULTS / "front"
     write_csv(target / "co2_against_peak.csv", front)
     _sign(target, "front")
@@ -53,9 +51,10 @@ def study_front() -> None:
 
 def study_kpis() -> None:
     """Record CityLearn's own figures of the headline year for every policy whose headline year is published."""
-    figures = run_in_processes(figures_of_policy, REPLAYED)
+    replayed = [entry.name for entry in policies_of(load_params(PARAMS)) if entry.replayed_in_full]
+    figures = run_in_processes(figures_of_policy, replayed)
     target = RESULTS / "citylearn_kpis"
-    write_json(target / "evaluate_v2.json", dict(zip(REPLAYED, figures, strict=True)))
+    write_json(target / "evaluate_v2.json", dict(zip(replayed, figures, strict=True)))
     _sign(target, "citylearn_kpis")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from iquitos_citylearn.runtime.folders import METRICS
 from iquitos_citylearn.tools.overlay import write_overlaid
+from iquitos_citylearn.tools.pipeline_file import write_pipeline
 
 LINKED = ("src", "requirements", "data/raw")
 LOCK = Path("dvc.lock")
@@ -53,6 +54,7 @@ def prepare_case(folder: Path, overlay: Path, root: Path = Path(), *, from_run: 
         link.unlink(missing_ok=True)
         link.symlink_to(os.path.relpath(root / name, link.parent))
     shutil.copyfile(root / "dvc.yaml", folder / "dvc.yaml")
+    write_pipeline(folder)
     if not (folder / ".dvc").is_dir():
         _dvc(folder, "init", "--quiet", "--no-scm")
     (folder / ".dvc" / "config").write_text(SETTINGS, encoding="utf-8")
@@ -69,17 +71,16 @@ def _dvc(folder: Path, *arguments: str) -> None:
 
 
 def run_case(folder: Path) -> None:
-    """Run whatever is stale in a case, and the rule for its battery where that is dispatched.
+    """Run whatever is stale in a case.
 
     Raises
     ------
     CaseError
         If a stage failed.
     """
-    for module in ("iquitos_citylearn.tools.repro", "iquitos_citylearn.study.peak_shaving"):
-        status = subprocess.run([sys.executable, "-m", module], cwd=folder, check=False).returncode
-        if status != 0:
-            raise CaseError(f"{folder}: {module} ended with status {status}; the log above says why")
+    status = subprocess.run([sys.executable, "-m", "iquitos_citylearn.tools.repro"], cwd=folder, check=False).returncode
+    if status != 0:
+        raise CaseError(f"{folder}: the pipeline ended with status {status}; the log above says why")
 
 
 def main(arguments: list[str]) -> None:

@@ -30,6 +30,7 @@ from pathlib import Path
 from iquitos_citylearn.env.citylearn import CityLearnSimulator
 from iquitos_citylearn.evaluation.years import SCHEMA
 from iquitos_citylearn.params import load_params
+from iquitos_citylearn.policies.register import policy_named
 from iquitos_citylearn.policies.rollout import Trace
 from iquitos_citylearn.runtime.folders import DATA
 from iquitos_citylearn.site.citylearn_files.reader import read_dataset
@@ -38,7 +39,8 @@ from iquitos_citylearn.stages.trace import run_again
 
 def figures_of_policy(policy: str) -> dict[str, float]:
     """Return CityLearn's own figures of a policy whose headline year is published here (`citylearn_kpis`)."""
-    _, trace, _ = run_again(policy, load_params(Path("params.yaml")))
+    params = load_params(Path("params.yaml"))
+    _, trace, _ = run_again(policy_named(policy, params), params)
     return citylearn_kpis(DATA / SCHEMA, trace)
 
 

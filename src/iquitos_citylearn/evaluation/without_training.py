@@ -1,0 +1,44 @@
+"""Evaluation of a policy without a model: a rule, or the optimum."""
+
+from typing import Any
+
+from iquitos_citylearn.env.replay import begin_replays
+from iquitos_citylearn.env.year import Year
+from iquitos_citylearn.evaluation.candidates import HEADLINE, Candidate, certify_and_write, evaluation_of, run_candidate
+from iquitos_citylearn.evaluation.references import bound_out_of_reach, read_references
+from iquitos_citylearn.evaluation.years import SCHEMA, read_evaluation_years
+from iquitos_citylearn.optimum.objectives import OBJECTIVES
+from iquitos_citylearn.optimum.optimiser import Optimiser
+from iquitos_citylearn.params import Params
+from iquitos_citylearn.policies.register import Kind, PolicyEntry
+from iquitos_citylearn.runtime.folders import DATA, METRICS, REFERENCES, RUNS
+
+
+def evaluate_without_training(entry: PolicyEntry, params: Params) -> None:
+    """Write the result of a rule or of the optimum, and time series and trace where CityLearn replays the whole year.
+
+    Parameters
+    ----------
+    entry : PolicyEntry
+        A policy of the register.
+    params : Params
+        The whole params file.
+    """
+    years = read_evaluation_years(params, DATA, entry.action_mapping)
+    if entry.replayed_in_full:
+        begin_replays(years[HEADLINE].site)
+    extra = {"optimum": _optima(years[HEADLINE])} if entry.kind is Kind.OPTIMUM else {}
+    seeds = params.evaluation.random_seeds if entry.seeded else (None,)
+    candidates = (Candidate(seed, entry.make(years, params, seed or 0), {}) for seed in seeds)
+    references = read_references(REFERENCES, years.seeds)
+    runs = (run_candidate(candidate, years, references) for candidate in candidates)
+    certify_and_write(
+        evaluation_of(entry, runs, years, references), METRICS, run_folder=RUNS, schema=DATA / SCHEMA, extra=extra
+    )
+
+
+def _optima(year: Year) -> dict[str, Any]:
+    """Return bound and replayed value of every objective."""
+    optimiser = Optimiser(year)
+    figures: dict[str, Any] = {name: optimiser.optimum(name).summary() for name in OBJECTIVES}
+    return figures | {"bound_out_of_reach": bound_out_of_reach(year.site)}

@@ -1,0 +1,210 @@
+"""The register of policies: every policy without a model, in the order in which comparisons list them.
+
+A rule is added in two places: its class or function in the policies room, and its entry here. Agents are not listed:
+`params.yaml` names them (`train.<name>`), and `policies_of` appends them. Everything else follows: the command line,
+the stages, `dvc.yaml` (`make deps`), the comparison and the study.
+
+Nothing heavy is imported here, so that the command line starts fast: an entry names its maker as `module:function`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Protocol
+
+from iquitos_citylearn.params import Params
+
+if TYPE_CHECKING:
+    from iquitos_citylearn.env.year import Years
+    from iquitos_citylearn.policies.policy import Policy
+
+
+class Kind(StrEnum):
+    """Kind of a policy."""
+
+    AGENT = "agent"
+    RULE = "rule"
+    OPTIMUM = "optimum"
+
+
+class Maker(Protocol):
+    """Function that makes a policy."""
+
+    def __call__(self, years: "Years", params: Params, seed: int) -> "Policy":
+        """Return the policy for these years."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyEntry:
+    """A policy of the register.
+
+    Attributes
+    ----------
+    name : str
+        Name in lower case, as on the command line; results are called `result_<NAME>.json`.
+    kind : Kind
+        Agent, rule or optimum.
+    summary : str
+        One line for readers.
+    action_mapping : str
+        Meaning of its actions, a name in `env.action.MAPPINGS`.
+    maker : str
+        `module:function` of its `Maker`; empty for an agent, which is read from its model.
+    replayed_in_full : bool
+        Whether CityLearn replays its whole headline year, and its time series is published.
+    seeded : bool
+        Whether it is run once for each of `evaluation.random_seeds`.
+    params : tuple of str
+        Keys of params.yaml that its maker reads.
+    needs_dispatched_bess : bool
+        Whether it exists only where the battery is dispatched by a policy.
+    """
+
+    name: str
+    kind: Kind
+    summary: str
+    action_mapping: str
+    maker: str = ""
+    replayed_in_full: bool = False
+    seeded: bool = False
+    params: tuple[str, ...] = ()
+    needs_dispatched_bess: bool = False
+
+    def make(self, years: "Years", params: Params, seed: int = 0) -> "Policy":
+        """Return the policy for years of its action mapping."""
+        make: Callable[..., Policy] = resolve_name(self.maker)
+        return make(years, params, seed)
+
+    @property
+    def result_name(self) -> str:
+        """Name of the policy in its files: `SAC` in `result_SAC.json`."""
+        return self.name.upper()
+
+
+REGISTER: tuple[PolicyEntry, ...] = (
+    PolicyEntry(
+        name="uncontrolled",
+        kind=Kind.RULE,
+        summary="charge at once, at full power, until full",
+        action_mapping="raw",
+        maker="iquitos_citylearn.policies.rules:uncontrolled",
+        replayed_in_full=True,
+    ),
+    PolicyEntry(
+        name="required",
+        kind=Kind.RULE,
+        summary="charge at once, but only what the driver asked for",
+        action_mapping="need_limited",
+        maker="iquitos_citylearn.policies.rules:required",
+        replayed_in_full=True,
+    ),
+    PolicyEntry(
+        name="latest",
+        kind=Kind.RULE,
+        summary="charge what the driver asked for, as late as still gets there",
+        action_mapping="need_limited",
+        maker="iquitos_citylearn.policies.rules:latest",
+    ),
+    PolicyEntry(
+        name="least_laxity",
+        kind=Kind.RULE,
+        summary="charge the cars that can wait least first, all together below a limit",
+        action_mapping="need_limited",
+        maker="iquitos_citylearn.policies.rules:least_laxity",
+        params=("evaluation.least_laxity_limit_kw",),
+    ),
+    PolicyEntry(
+        name="solar_following",
+        kind=Kind.RULE,
+        summary="share out the forecast PV surplus; from the grid only what can not wait",
+        action_mapping="need_limited",
+        maker="iquitos_citylearn.policies.rules:solar_following",
+    ),
+    PolicyEntry(
+        name="peak_shaving",
+        kind=Kind.RULE,
+        summary="charge as `required`; spread the battery's energy evenly over the night",
+        action_mapping="need_limited",
+        maker="iquitos_citylearn.policies.battery_rules:peak_shaving",
+        params=("site.charging", "site.mall.hourly_mean_kw"),
+        needs_dispatched_bess=True,
+    ),
+    PolicyEntry(
+        name="random",
+        kind=Kind.RULE,
+        summary="draw every charger's share of its rating anew each hour",
+        action_mapping="raw",
+        maker="iquitos_citylearn.policies.rules:random_shares",
+        seeded=True,
+        params=("evaluation.random_seeds",),
+    ),
+    PolicyEntry(
+        name="idle",
+        kind=Kind.RULE,
+        summary="charge nothing",
+        action_mapping="raw",
+        maker="iquitos_citylearn.policies.rules:idle",
+    ),
+    PolicyEntry(
+        name="optimum",
+        kind=Kind.OPTIMUM,
+        summary="follow the plan of least CO2, made with perfect foresight",
+        action_mapping="raw",
+        maker="iquitos_citylearn.optimum.optimiser:least_co2_plans",
+        replayed_in_full=True,
+    ),
+)
+
+
+def policies_of(params: Params) -> list[PolicyEntry]:
+    """Return every policy of a site: those of the register that exist there, then the agents of the params.
+
+    Raises
+    ------
+    ValueError
+        If an agent has the name of another policy.
+    """
+    dispatched = params.site.bess is not None and params.site.bess.dispatch == "agent"
+    entries = [entry for entry in REGISTER if dispatched or not entry.needs_dispatched_bess]
+    for name in params.train.agents:
+        if any(name == entry.name for entry in REGISTER):
+            raise ValueError(f"train.{name}: the name {name!r} belongs to a {_kind_of(name)}; choose another")
+        entries.append(
+            PolicyEntry(
+                name=name,
+                kind=Kind.AGENT,
+                summary="trained on other years",
+                action_mapping=params.agent(name).action_mapping,
+                replayed_in_full=True,
+            )
+        )
+    return entries
+
+
+def rules_on_the_twin(params: Params) -> list[PolicyEntry]:
+    """Return the rules of a site whose headline year CityLearn does not replay in full."""
+    return [entry for entry in policies_of(params) if entry.kind is Kind.RULE and not entry.replayed_in_full]
+
+
+def baselines(params: Params) -> list[PolicyEntry]:
+    """Return the policies of a site without a model whose headline year CityLearn replays in full."""
+    return [entry for entry in policies_of(params) if entry.kind is not Kind.AGENT and entry.replayed_in_full]
+
+
+def policy_named(name: str, params: Params) -> PolicyEntry:
+    """Return a policy by its name.
+
+    Raises
+    ------
+    ValueError
+        If there is none; lists the valid names.
+    """
+    found = {entry.name: entry for entry in policies_of(params)}
+    if name not in found:
+        raise ValueError(f"policy is {name!r}; valid are {', '.join(found)}")
+    return found[name]
+
+
+def _kind_of(name: str) -> Kind:
+    return next(entry.kind for entry in REGISTER if entry.name == name)
