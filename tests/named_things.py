@@ -170,8 +170,8 @@ def is_of_the_package_member(holder: str, attribute: str) -> bool:
 def absent_keys(text: Text) -> list[str]:
     """Return the params keys that a text names in backticks and that params.yaml has not.
 
-    In Markdown and YAML a key may be named from the second level of `site` on. Names of modules are no keys; those in the
-    same room may be named without it.
+    In Markdown and YAML a key may be named from the second level of `site` on. Names of modules are no keys; those
+    of the same room may be named without it.
     """
     room = text.file.parent.name
     short = () if text.file.suffix == ".py" else tuple(params()["site"])
