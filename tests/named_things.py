@@ -3,6 +3,7 @@
 import ast
 import importlib
 import io
+import json
 import re
 import tokenize
 from collections.abc import Iterator
@@ -136,9 +137,15 @@ def params() -> dict:
     return yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 
 
-def is_key(name: str, tree: object = None) -> bool:
-    """Return whether a dotted key is one of params.yaml; `<...>` can be any."""
-    nodes = [params() if tree is None else tree]
+@cache
+def results() -> list[dict]:
+    """Return the committed results, whose keys documents name too."""
+    return [json.loads(file.read_text(encoding="ascii")) for file in sorted((ROOT / "metrics").glob("*.json"))]
+
+
+def is_key(name: str, tree: dict) -> bool:
+    """Return whether a dotted key is in nested objects; `<...>` can be any."""
+    nodes: list = [tree]
     for part in name.split("."):
         below = [node for node in nodes if isinstance(node, dict)]
         nodes = [child for node in below for key, child in node.items() if part == str(key) or part.startswith("<")]
@@ -180,7 +187,8 @@ def absent_keys(text: Text) -> list[str]:
         first, last = name.split(".")[0], name.split(".")[-1]
         if last in {"py", "md", "yaml", "json", "csv", "zip"} or first not in SECTIONS + short:
             continue
-        if not (is_key(name) or is_key(f"site.{name}") or any(map(is_of_the_package, (name, f"{room}.{name}")))):
+        known = any(is_key(name, tree) for tree in (params(), params()["site"], *results()))
+        if not known and not any(map(is_of_the_package, (name, f"{room}.{name}"))):
             absent.add(name)
     return sorted(absent)
 

@@ -88,7 +88,8 @@ def test_keys():
     assert absent_keys(markdown("`train.sac.n_env`, `site.bess.dispatched`, `pv.tilt`, site.gone")) == [
         "pv.tilt", "site.bess.dispatched", "train.sac.n_env",
     ]  # fmt: skip
-    assert not is_key("train.dqn.n_envs")
+    assert is_key("a.<name>.c", {"a": {"b": {"c": None}}})
+    assert not is_key("a.b.c", {"a": {"b": None}})
 
 
 def test_commands():
