@@ -70,6 +70,7 @@ def test_processes_are_started_again_when_the_one_that_they_are_forked_from_has_
     assert run_in_processes(abs, [-3]) == [3]
     server = forkserver._forkserver._forkserver_pid
     os.kill(server, signal.SIGKILL)
+    os.waitid(os.P_PID, server, os.WEXITED | os.WNOWAIT)  # its end is left for the next start to find
     assert run_in_processes(abs, [-3]) == [3]
     assert forkserver._forkserver._forkserver_pid != server
 
