@@ -85,8 +85,9 @@ lock: ## Compile the locks from the files in requirements/ (UPGRADE=1: newest ve
 licences: $(READY) ## List the licences of all locked packages in requirements/LICENCES.md
 	$(PY) requirements/licences.py
 
-readme: $(READY) ## Put the results in metrics/ into the README and its picture, and into the page of the study
+readme: $(READY) ## Put the results in metrics/ into README and its picture, both cards and the summary of the study
 	$(PY) -m iquitos_citylearn.tools.readme
+	$(PY) -m iquitos_citylearn.tools.cards
 	$(PY) -m iquitos_citylearn.study.summary
 
 deps: $(READY) ## Write into dvc.yaml what follows from params.yaml, the register of policies and the imports

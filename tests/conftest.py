@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,12 +16,17 @@ from iquitos_citylearn.site.citylearn_files.reader import read_dataset
 from iquitos_citylearn.site.citylearn_files.writer import write_dataset
 from iquitos_citylearn.site.draw_files import write_draw
 from iquitos_citylearn.site.model import Site
+from tests import leftovers
 from tests.pipelines import TINY, copy_project, repro, set_params
 from tests.small import setting_of, small_site, with_demand_charge, years_of
 
 ROOT = Path(__file__).resolve().parents[1]
 
 os.environ["DVC_NO_ANALYTICS"] = "true"  # of DVC in folders that tests make
+
+
+def pytest_configure(config):
+    leftovers.watch(config)
 
 
 class Stored(NamedTuple):
@@ -34,6 +40,17 @@ class Stored(NamedTuple):
 def params() -> Params:
     """The committed params."""
     return load_params(ROOT / "params.yaml")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_temporary_folder(tmp_path_factory):
+    """Give this process and those that it starts a temporary folder that goes with pytest's own."""
+    folder = tmp_path_factory.mktemp("temporary")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(folder))
+        patch.setenv("DVC_SITE_CACHE_DIR", str(folder))
+        patch.setattr(tempfile, "tempdir", None)  # found anew
+        yield folder
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -98,6 +98,35 @@ def test_a_case_runs_what_its_params_change_and_leaves_the_run_above_as_it_is(pr
     assert repro(project)[:2] == (0, [])
 
 
+FURTHER_AGENT = """
+train:
+  tqc:
+    algorithm: sb3_contrib.TQC
+    total_timesteps: 60
+    seeds: [0]
+    n_envs: 1
+    device: cpu
+    action_mapping: raw
+    policy: plain
+    checkpoint_every: 500
+    kwargs: {learning_starts: 20, batch_size: 16, buffer_size: 60, policy_kwargs: {net_arch: [16]}}
+"""
+
+
+def test_a_case_with_a_further_agent_trains_evaluates_and_compares_it_without_a_change_of_the_sources(project):
+    overlay, folder = project / "tqc.yaml", project / ".study" / "tqc"
+    overlay.write_text(FURTHER_AGENT)
+    prepare_case(folder, overlay, project, from_run=True)
+    status, ran, output = repro(folder)
+    assert status == 0, output
+    assert ran == ["train_tqc", "evaluate@tqc", "compare"]
+    tqc = read_json(folder / "metrics" / "comparison.json")["policies"]["tqc"]
+    assert (tqc["kind"], tqc["n_seeds"], list(tqc["replayed_steps"])) == ("agent", 1, ["headline", "sampled"])
+    assert "| tqc |" in (folder / "metrics" / "comparison.md").read_text()
+    assert (folder / "models" / "tqc" / "seed_0.zip").is_file()
+    assert repro(folder)[:2] == (0, [])
+
+
 def test_the_study_records_citylearns_own_figures_of_every_published_year(project):
     subprocess.run([sys.executable, "-m", "iquitos_citylearn.study", "citylearn_kpis"], cwd=project, check=True)
     figures = read_json(project / "study" / "results" / "citylearn_kpis" / "evaluate_v2.json")

@@ -68,9 +68,6 @@ def train(
     from iquitos_citylearn.stages import train as stage
     from iquitos_citylearn.training.jobs import RunOptions
 
-    params = _params()
-    if agent not in params.train.agents:
-        raise typer.BadParameter(f"agent is {agent!r}; valid are {', '.join(params.train.agents)}")
     options = RunOptions(
         checkpoint_period_s=checkpoint_period,
         stall_timeout_s=stall_timeout,
@@ -80,6 +77,9 @@ def train(
     from iquitos_citylearn.status.reporting import reported
 
     with reported(f"train_{agent}", stall_timeout_s=stall_timeout):
+        params = _params()
+        if agent not in params.train.agents:
+            raise typer.BadParameter(f"agent is {agent!r}; valid are {', '.join(params.train.agents)}")
         stage.train(agent, params, options)
 
 

@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -58,6 +59,13 @@ def test_training_moved_the_actor(trained, params):
     assert any("actor" in name or "policy_net" in name or "action_net" in name for name in moved)
     assert any("critic" in name or "value" in name for name in moved)
     assert all(torch.isfinite(values).all() for values in end.values())
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_learning_leaves_no_folder_of_logs(params, agent, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    small_training(params, agent)
+    assert not any(tmp_path.glob("SB3-*"))
 
 
 def test_whole_rollouts_are_trained_and_reported(trained):

@@ -48,5 +48,8 @@ def test_any_change_of_a_source_gives_another_cache(tmp_path):
         seen.add(sources_digest(tmp_path))
     (tmp_path / "c.py").rename(tmp_path / "d.py")
     seen.add(sources_digest(tmp_path))
-    assert len(seen) == 6
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "a.py").write_text("")
+    seen.add(sources_digest(tmp_path))
+    assert len(seen) == 7
     assert str(kernels.cache_folder) == numba.config.CACHE_DIR

@@ -73,7 +73,8 @@ def policy_entry(name, replayed=True):
 def evaluate(name, candidates, years, metrics_folder, schema):
     runs = [run_candidate(candidate, years, REFERENCES) for candidate in candidates]
     entry = policy_entry(name, replayed=schema is not None)
-    certify_and_write(evaluation_of(entry, runs, years, REFERENCES), metrics_folder, schema=schema or Path())
+    evaluation, run_folder = evaluation_of(entry, runs, years, REFERENCES), metrics_folder.with_name("runs")
+    certify_and_write(evaluation, metrics_folder, run_folder=run_folder, schema=schema or Path())
 
 
 @pytest.fixture(scope="module")
@@ -270,12 +271,16 @@ def test_tampering_with_an_action_shows(years, stored):
     assert certify(rollout, trace, stored.schema, stored.site)["max_abs_deviation"] > 0.1
 
 
-def test_a_sample_is_replayed_from_a_data_set_of_its_own_up_to_its_last_step(years):
+def test_a_sample_is_replayed_from_a_data_set_of_its_own_up_to_its_last_step(years, tmp_path):
     (_, rollout), (_, trace) = trace_years(ConstantPolicy(1.0, 3), years.setting, n_traced=2)
     rollout, trace = rollout.copy(30), trace.copy(30)
-    assert certify_sample(rollout, trace, years[1].site) == {"n_steps": 30, "max_abs_deviation": 0.0}
+    folder = tmp_path / "sampled_year"
+    folder.mkdir()
+    (folder / "left_by_a_killed_process").touch()
+    assert certify_sample(rollout, trace, years[1].site, folder) == {"n_steps": 30, "max_abs_deviation": 0.0}
     rollout.net_kwh[29] += 1.0
-    assert certify_sample(rollout, trace, years[1].site)["max_abs_deviation"] == pytest.approx(1.0)
+    assert not folder.exists()
+    assert certify_sample(rollout, trace, years[1].site, folder)["max_abs_deviation"] == pytest.approx(1.0)
 
 
 def test_a_twin_that_runs_another_site_is_not_certified_and_the_result_says_so(params, years, stored, tmp_path):

@@ -1,7 +1,7 @@
 """Disks that are full, folders that are read-only or forbidden: real ones, in a namespace that ends with the test.
 
-Where such namespaces are not permitted these tests are skipped, and say so; `tests/test_artifacts.py` then still holds
-a write that a limit of the process cuts off.
+Where such namespaces are not permitted these tests are skipped, and say so; `tests/runtime/test_artifacts.py` then
+still holds a write that a limit of the process cuts off.
 """
 
 import json

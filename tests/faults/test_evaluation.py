@@ -45,7 +45,7 @@ def test_a_killed_evaluation_started_again_gives_the_same_bytes(tmp_path):
 
     def computes():
         time.sleep(POLL_S)
-        return "UNCONTROLLED seed None" in (killed / "log.txt").read_text()
+        return "uncontrolled seed None" in (killed / "log.txt").read_text()
 
     def writes():
         folder = killed / "metrics" / "simulations"

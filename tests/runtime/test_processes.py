@@ -3,9 +3,11 @@
 import gc
 import operator
 import os
+import signal
 import subprocess
 import sys
 from functools import partial
+from multiprocessing import forkserver
 
 import pytest
 
@@ -52,12 +54,25 @@ with process_pool() as pool:
 """
 
 
-def test_a_process_that_waits_for_work_ends_with_the_one_that_was_killed():
-    with subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True) as program:
+def test_a_process_that_waits_for_work_ends_with_the_one_that_was_killed_and_leaves_no_file(tmp_path):
+    folder = tmp_path / ("long" * 30)  # more than the address of a socket may have
+    folder.mkdir()
+    own = os.environ | {"TMPDIR": str(folder)}
+    with subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True, env=own) as program:
         worker = int(program.stdout.readline())
         assert is_alive(worker)
         program.kill()
     assert ends(worker, LIMIT_S)
+    assert not any(folder.iterdir())
+
+
+def test_processes_are_started_again_when_the_one_that_they_are_forked_from_has_died():
+    assert run_in_processes(abs, [-3]) == [3]
+    server = forkserver._forkserver._forkserver_pid
+    os.kill(server, signal.SIGKILL)
+    os.waitid(os.P_PID, server, os.WEXITED | os.WNOWAIT)  # its end is left for the next start to find
+    assert run_in_processes(abs, [-3]) == [3]
+    assert forkserver._forkserver._forkserver_pid != server
 
 
 def gc_threshold(_):

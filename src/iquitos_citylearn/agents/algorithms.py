@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -97,7 +98,7 @@ def takes_reward_per_charger(params: AgentParams) -> bool:
 def make_model(
     agent: str, params: AgentParams, environment: EnvironmentParams, training_env: VecEnv, seed: int
 ) -> BaseAlgorithm:
-    """Return an untrained model of an agent.
+    """Return an untrained model of an agent, with a logger that writes nothing.
 
     Raises
     ------
@@ -111,11 +112,13 @@ def make_model(
         raise ValueError(f"train.{agent}: {error}") from error
     device = resolve_device(agent, params.device)
     try:
-        return chosen(policy, training_env, seed=seed, device=device, **kwargs)
+        model = chosen(policy, training_env, seed=seed, device=device, **kwargs)
     except TypeError as error:
         raise ValueError(f"train.{agent}.kwargs does not fit {chosen.__name__}: {error}") from error
     except AssertionError as error:  # so a class refuses actions that it can't take
         raise ValueError(f"train.{agent}: {params.algorithm}: {error}") from error
+    model.set_logger(Logger(None, []))  # Stable-Baselines3's own leaves a folder in the temporary folder
+    return model
 
 
 def _policy_and_kwargs(

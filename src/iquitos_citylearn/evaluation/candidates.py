@@ -171,6 +171,7 @@ def certify_and_write(
     evaluation: Evaluation,
     metrics_folder: Path,
     *,
+    run_folder: Path,
     schema: Path,
     extra: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
@@ -182,6 +183,8 @@ def certify_and_write(
         From `evaluation_of`.
     metrics_folder : Path
         Folder of `result_<NAME>.json` and `simulations/`.
+    run_folder : Path
+        Folder that holds the data set of the sampled year for as long as it is replayed.
     schema : Path
         Data set of the headline year. Where the register says so, the year is replayed in full, and its time series
         and trace are written.
@@ -196,7 +199,7 @@ def certify_and_write(
         If something can't be written as it should be. The rest is written, and `status` in the result says so.
     """
     name, median, headline = evaluation.entry.result_name, evaluation.median, evaluation.years[HEADLINE]
-    certification, problem = _certified(evaluation, schema)
+    certification, problem = _certified(evaluation, schema, run_folder / f"sampled_year_{name}")
     result: dict[str, Any] = {"status": "not certified" if problem else COMPLETE}
     result |= {"policy": evaluation.entry.name, "kind": evaluation.entry.kind.value}
     result |= median.figures[HEADLINE]
@@ -241,22 +244,22 @@ def write_trace(path: Path, rollout: Rollout, trace: Trace, year: Year) -> None:
     write_csv(path, pa.table({name: np.ascontiguousarray(values) for name, values in columns.items()}))
 
 
-def _certified(evaluation: Evaluation, schema: Path) -> tuple[dict[str, dict[str, Any]], str]:
+def _certified(evaluation: Evaluation, schema: Path, scratch: Path) -> tuple[dict[str, dict[str, Any]], str]:
     """Return the certification and a problem: CityLearn deviates, or can't replay (then nothing is certified)."""
     try:
-        parts = _certify(evaluation, schema)
+        parts = _certify(evaluation, schema, scratch)
     except RuntimeError as error:
         return {}, f"CityLearn can't replay it: {error}"
     deviation = max(part["max_abs_deviation"] for part in parts.values())
     return parts, f"CityLearn deviates from the twin by up to {deviation!r}" if deviation else ""
 
 
-def _certify(evaluation: Evaluation, schema: Path) -> dict[str, dict[str, Any]]:
+def _certify(evaluation: Evaluation, schema: Path, scratch: Path) -> dict[str, dict[str, Any]]:
     median, headline, sampled = evaluation.median, evaluation.years[HEADLINE], evaluation.years[SAMPLED]
     if not evaluation.entry.replayed_in_full:
-        return {"sampled": {"year": sampled.seed} | certify_sample(*median.sampled, sampled.site)}
+        return {"sampled": {"year": sampled.seed} | certify_sample(*median.sampled, sampled.site, scratch)}
     with replay_executor(headline.site) as executor:
-        sample = executor.submit(certify_sample, *median.sampled, sampled.site)
+        sample = executor.submit(certify_sample, *median.sampled, sampled.site, scratch)
         whole = certify(*median.headline, schema, headline.site, executor=executor)
         return {"headline": {"year": headline.seed} | whole, "sampled": {"year": sampled.seed} | sample.result()}
 

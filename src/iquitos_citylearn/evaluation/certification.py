@@ -2,11 +2,11 @@
 
 from concurrent.futures import Executor
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from iquitos_citylearn.env.replay import Trajectory, replay
 from iquitos_citylearn.policies.rollout import Rollout, Trace
+from iquitos_citylearn.runtime.artifacts import scratch_folder
 from iquitos_citylearn.site.citylearn_files.reader import read_dataset
 from iquitos_citylearn.site.citylearn_files.writer import write_dataset
 from iquitos_citylearn.site.clock import HOURS_PER_DAY
@@ -56,9 +56,12 @@ def certify(
     return {"n_steps": replayed.n_steps, "max_abs_deviation": replayed.max_abs_deviation}
 
 
-def certify_sample(rollout: Rollout, trace: Trace, site: Site) -> dict[str, Any]:
-    """Write a year as a CityLearn data set and replay its first steps: those of the rollout (`certify`)."""
-    with TemporaryDirectory(prefix="sampled_year_") as folder:
-        write_dataset(site, Path(folder))
-        schema = Path(folder) / "schema.json"
+def certify_sample(rollout: Rollout, trace: Trace, site: Site, folder: Path) -> dict[str, Any]:
+    """Write a year as a CityLearn data set and replay its first steps: those of the rollout (`certify`).
+
+    The data set is in `folder`, which is there for that long.
+    """
+    with scratch_folder(folder):
+        write_dataset(site, folder)
+        schema = folder / "schema.json"
         return certify(rollout, trace, schema, read_dataset(schema), len(rollout.net_kwh))

@@ -12,7 +12,7 @@ from iquitos_citylearn.optimum.optimiser import Optimiser
 from iquitos_citylearn.params import Params
 from iquitos_citylearn.policies.making import make_policy
 from iquitos_citylearn.policies.register import Kind, PolicyEntry
-from iquitos_citylearn.runtime.folders import DATA, METRICS, REFERENCES
+from iquitos_citylearn.runtime.folders import DATA, METRICS, REFERENCES, RUNS
 
 
 def evaluate_without_training(entry: PolicyEntry, params: Params) -> None:
@@ -33,7 +33,9 @@ def evaluate_without_training(entry: PolicyEntry, params: Params) -> None:
     candidates = (Candidate(seed, make_policy(entry, years, params, seed or 0), {}) for seed in seeds)
     references = read_references(REFERENCES, years.seeds)
     runs = (run_candidate(candidate, years, references) for candidate in candidates)
-    certify_and_write(evaluation_of(entry, runs, years, references), METRICS, schema=DATA / SCHEMA, extra=extra)
+    certify_and_write(
+        evaluation_of(entry, runs, years, references), METRICS, run_folder=RUNS, schema=DATA / SCHEMA, extra=extra
+    )
 
 
 def _optima(year: Year) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from pathlib import Path
 DATA = Path("data")
 METRICS = Path("metrics")
 MODELS = Path("models")
+RUNS = Path("runs")
 REFERENCES = METRICS / "references.json"
 
 

@@ -5,12 +5,13 @@ import faulthandler
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing import connection, forkserver, parent_process
+from multiprocessing import connection, current_process, forkserver, parent_process
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -21,6 +22,8 @@ DUMP_SIGNAL = signal.SIGUSR1
 """What makes a process write the stacks of its threads to stderr."""
 DUMP_S = 1.0
 """What it is given for that [s]."""
+OPEN_FILE = "/proc/self/fd/{}"
+"""Path of a file that this process has open."""
 
 Arguments = ParamSpec("Arguments")
 Task = TypeVar("Task")
@@ -31,18 +34,41 @@ def fresh_processes(*modules: str) -> ForkServerContext:
     """Return a way to start processes that have imported modules, and done nothing else.
 
     One process imports them, and those that are started are its forks: the import takes its time once, and what it
-    leaves in memory is shared. The first modules named in this process are the ones; others are imported as they are
-    met.
+    leaves in memory is shared. That process is started here. The first modules named in this process are the ones;
+    others are imported as they are met.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["iquitos_citylearn.runtime.fork_server", *modules])
+    _start_fork_server()
     return context
 
 
 def begin_imports(*modules: str) -> None:
     """Let the process that others will be forked from import modules while this one does something else."""
     fresh_processes(*modules)
-    forkserver.ensure_running()
+
+
+def _start_fork_server() -> None:
+    """Start the process that others are forked from, if there is none, and remove its socket from the file system.
+
+    Python keeps the socket in the temporary folder until this process ends, and a killed one leaves it there. This
+    process holds the socket open in place of that, and reaches it through the open file: nothing is left, and the
+    temporary folder's path may be longer than the 107 bytes that a socket's address can have.
+    """
+    server: Any = forkserver._forkserver
+    config = current_process()._config  # type: ignore[attr-defined]
+    address, folder_before = server._forkserver_address, config.get("tempdir")
+    with tempfile.TemporaryDirectory(prefix="fork_server_") as folder:
+        descriptor = os.open(folder, os.O_PATH)
+        config["tempdir"] = OPEN_FILE.format(descriptor)
+        try:
+            forkserver.ensure_running()
+            if server._forkserver_address != address:
+                socket = os.open(server._forkserver_address, os.O_PATH)
+                server._forkserver_address = OPEN_FILE.format(socket)
+        finally:
+            config["tempdir"] = folder_before
+            os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from iquitos_citylearn.evaluation.years import SCHEMA, read_evaluation_years
 from iquitos_citylearn.params import Params
 from iquitos_citylearn.policies.register import policy_named
 from iquitos_citylearn.runtime.artifacts import ArtifactError, read_json
-from iquitos_citylearn.runtime.folders import DATA, METRICS, MODELS, REFERENCES, model_file
+from iquitos_citylearn.runtime.folders import DATA, METRICS, MODELS, REFERENCES, RUNS, model_file
 from iquitos_citylearn.runtime.fork_server import CANDIDATES
 from iquitos_citylearn.runtime.processes import process_pool
 
@@ -36,7 +36,7 @@ def evaluate_agent(agent: str, params: Params) -> None:
         "best_constant_cost": constants["cost"],
         "training_years": mean_figures(evaluation.further_runs),
     }
-    certify_and_write(evaluation, METRICS, schema=DATA / SCHEMA, extra=extra)
+    certify_and_write(evaluation, METRICS, run_folder=RUNS, schema=DATA / SCHEMA, extra=extra)
 
 
 def _read_records(agent: str, seeds: Iterable[int]) -> dict[int, dict[str, Any]]:

@@ -10,10 +10,11 @@ from typing import Any
 
 from iquitos_citylearn.evaluation.results import COMPLETE
 from iquitos_citylearn.runtime.artifacts import ArtifactError, read_json
+from iquitos_citylearn.runtime.folders import RUNS
 from iquitos_citylearn.runtime.status_file import read_status
 from iquitos_citylearn.status.headline import headline
 from iquitos_citylearn.status.pipeline import Record, Stage, makers_of, read_pipeline
-from iquitos_citylearn.status.reporting import RUNS_FOLDER, Report, read_report
+from iquitos_citylearn.status.reporting import Report, read_report
 
 
 class State(StrEnum):
@@ -92,7 +93,7 @@ def _while_it_runs(stage: Stage, report: Report | None) -> StageStatus | None:
 
 
 def _seed_files(stage: Stage) -> list[Path]:
-    return sorted((RUNS_FOLDER / stage.name).glob("seed_*.json"))
+    return sorted((RUNS / stage.name).glob("seed_*.json"))
 
 
 def _written_at(file: Path) -> float:

@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 from filelock import FileLock
 
+from iquitos_citylearn.runtime.folders import RUNS
 from iquitos_citylearn.runtime.lock import is_held
 from iquitos_citylearn.runtime.processes import DUMP_S, DUMP_SIGNAL
 from iquitos_citylearn.runtime.status_file import read_status, update_status
@@ -25,7 +26,6 @@ from iquitos_citylearn.training.jobs import STALLED
 
 logger = logging.getLogger(__name__)
 
-RUNS_FOLDER = Path("runs")
 STATUS_FILE, LOCK_FILE = "status.json", "lock"
 LOCK_WAIT_S = 1.0
 """A reader holds the lock for a moment."""
@@ -66,7 +66,7 @@ def reported(stage: str, stall_timeout_s: float = SILENT_S) -> Iterator[None]:
 
     Where it can't be written, or another process runs the stage and reports it, the block runs all the same.
     """
-    folder = RUNS_FOLDER / stage
+    folder = RUNS / stage
     lock = FileLock(folder / LOCK_FILE)
     if not _acquired(lock):
         yield
@@ -107,7 +107,7 @@ def _end_overdue(stage: str, limit_s: float, is_over: Callable[[float], bool]) -
     error = f"the watchdog ends {stage}: it has run for {limit_s / 3600:g} h, its limit"
     logger.error("%s; stacks of process %d:", error, os.getpid())
     faulthandler.dump_traceback(all_threads=True)
-    update_status(RUNS_FOLDER / stage / STATUS_FILE, state="failed", error=error)
+    update_status(RUNS / stage / STATUS_FILE, state="failed", error=error)
     children = psutil.Process().children(recursive=True)
     helpers = psutil.Process().children()  # the fork server is one: it would die of the signal
     _send(DUMP_SIGNAL, [child for child in children if child not in helpers])
@@ -124,7 +124,7 @@ def _send(number: signal.Signals, processes: Sequence[psutil.Process]) -> None:
 
 def read_report(stage: str) -> Report | None:
     """Return the last report of a stage; None if there is none. One of a process that has died is `failed`."""
-    file = RUNS_FOLDER / stage / STATUS_FILE
+    file = RUNS / stage / STATUS_FILE
     content = read_status(file)
     if content is None:
         return None

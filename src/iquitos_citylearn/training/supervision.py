@@ -47,9 +47,8 @@ class Worker:
     def __init__(self, job: SeedJob) -> None:
         self.job = job
         self._beats = RawValue("Q", 0)
-        context = fresh_processes(TRAINING)
-        self.process = context.Process(target=run_worker, args=(job, self._beats))
         with signals_held_back():
+            self.process = fresh_processes(TRAINING).Process(target=run_worker, args=(job, self._beats))
             self.process.start()
         self._seen, self._seen_at = 0, time.monotonic()
 

@@ -1,0 +1,142 @@
+"""Put the committed figures into the model card and the data card, so that what they claim is what was measured."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from iquitos_citylearn.params import Params, load_params
+from iquitos_citylearn.policies.register import Kind, policies_of
+from iquitos_citylearn.runtime.artifacts import read_json, write_bytes
+from iquitos_citylearn.tools.markdown import with_block
+
+DOCS, METRICS, STUDY = Path("docs"), Path("metrics"), Path("study/results")
+CASES = {
+    "raw": "raw actions: each action is the share of the charger's rating",
+    "plain": "raw actions and Stable-Baselines3's own network (256 x 256)",
+    "no_bess": "no battery",
+    "weak_grid": "no battery, an import limit below the uncontrolled peak",
+    "agent_bess": "the agent dispatches the battery under a demand charge",
+}
+
+
+def model_figures(folder: Path, params: Params) -> str:
+    """Return the tables of the model card as Markdown, from the results in a project's folder.
+
+    Raises
+    ------
+    ArtifactError
+        If a result is missing or unreadable.
+    """
+    agents = [entry.name for entry in policies_of(params) if entry.kind is Kind.AGENT]
+    policies = read_json(folder / METRICS / "comparison.json")["policies"]
+    quality = _table(
+        ["model", "captured CO2", "95 % interval", "worst seed", "EV service", "unmet [kWh]", "too much [kWh]"],
+        (_quality(agent, policies[agent]) for agent in agents),
+    )
+    learning = _table(
+        ["model", "steps", "updates", "untrained", "best constant action", "above it [points]"],
+        (_learning(agent, policies[agent], folder) for agent in agents),
+    )
+    elsewhere = {case: read_json(folder / STUDY / case / "comparison.json")["policies"] for case in CASES}
+    cases = _table(
+        ["trained and judged elsewhere", *agents, "rule `required`"],
+        ([text, *(_case(elsewhere[case][name]) for name in (*agents, "required"))] for case, text in CASES.items()),
+    )
+    return f"{quality}\n{learning}\n{cases}"
+
+
+def data_figures(folder: Path) -> str:
+    """Return the tables of the data card as Markdown, from the record of the data set in a project's folder.
+
+    Raises
+    ------
+    ArtifactError
+        If the record is missing or unreadable.
+    """
+    record = read_json(folder / METRICS / "dataset.json")
+    load, pv, sessions = record["load"], record["pv"], record["sessions"]
+    site = _table(
+        ["headline year", "figure"],
+        [
+            ["steps (hours)", f"{record['n_steps']:,}"],
+            ["chargers", f"{record['n_chargers']}"],
+            ["mall load [kWh]", f"{load['annual_energy_kwh']:,.0f}"],
+            ["mall load, highest hour [kW]", f"{load['peak_kw']:,.2f}"],
+            ["PV [kWh]", f"{pv['annual_energy_kwh']:,.0f}"],
+            ["PV performance ratio over GHI", f"{pv['performance_ratio']:.2f}"],
+            ["GHI [kWh/m2]", f"{record['ghi_kwh_per_m2']:,.0f}"],
+            ["EV sessions", f"{sessions['n_sessions']:,}"],
+            ["EV energy requested [kWh/day]", f"{sessions['energy_requested_kwh_per_day']:,.0f}"],
+        ],
+    )
+    fleets = _table(
+        ["fleet", "chargers", "sessions per charger and day", "mean stay [h]", "can wait an hour"],
+        (
+            [
+                name,
+                f"{fleet['n_chargers']}",
+                f"{fleet['sessions_per_charger_day']:.2f}",
+                f"{fleet['stay_mean_hours']:.2f}",
+                f"{fleet['share_that_can_wait_an_hour']:.0%}",
+            ]
+            for name, fleet in sessions["fleets"].items()
+        ),
+    )
+    years = ", ".join(name.removeprefix("seed_") for kind in ("evaluation", "training") for name in record[kind])
+    warnings = "".join(f"- {warning}\n" for warning in record["warnings"])
+    return (
+        f"{site}\n{fleets}\nSeeds: headline year {record['seed']}; further years {years}.\n\n"
+        f"Warnings recorded with the data:\n\n{warnings}"
+    )
+
+
+def _quality(agent: str, figures: Mapping[str, Any]) -> list[str]:
+    share, lacking, above = (figures[key] for key in ("captured_share_co2", "ev_unmet_kwh", "ev_overdelivered_kwh"))
+    return [
+        agent,
+        f"{share['mean']:.1%}",
+        f"{share['ci_low']:.1%} to {share['ci_high']:.1%}",
+        f"{share['min']:.1%}",
+        f"{figures['ev_service']['mean']:.2%}",
+        f"{lacking['mean']:,.0f}",
+        f"{above['mean']:,.0f}",
+    ]
+
+
+def _learning(agent: str, figures: Mapping[str, Any], folder: Path) -> list[str]:
+    training = read_json(folder / METRICS / f"result_{agent.upper()}.json")["training"]
+    trained, untrained, constant = (
+        shares["captured_share_co2"] for shares in (figures, figures["untrained"], figures["best_constant"])
+    )
+    return [
+        agent,
+        f"{training['timesteps']:,}",
+        f"{training['updates']:,}",
+        f"{untrained:.1%}",
+        f"{constant:.1%}",
+        f"{100.0 * (trained['mean'] - constant):+.1f}",
+    ]
+
+
+def _case(figures: Mapping[str, Any]) -> str:
+    return f"{figures['captured_share_co2']['mean']:,.1%}, service {figures['ev_service']['mean']:.1%}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    ruler = ["---", *["---:"] * (len(head) - 1)]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in (head, ruler, *rows))
+
+
+def main() -> None:
+    """Rewrite the figures of both cards in this folder."""
+    here = Path()
+    for name, figures in (
+        ("model_card.md", model_figures(here, load_params(Path("params.yaml")))),
+        ("data_card.md", data_figures(here)),
+    ):
+        card = DOCS / name
+        write_bytes(card, with_block(card.read_text(encoding="utf-8"), "results", figures).encode("utf-8"))
+
+
+if __name__ == "__main__":
+    main()
