@@ -22,6 +22,8 @@ from iquitos_citylearn.tools.import_graph import ALGORITHMS, NUMERICS, SOURCES, 
 
 PARAMS_FILE, PIPELINE_FILE = Path("params.yaml"), Path("dvc.yaml")
 TRAIN = "train_"
+ALGORITHM_PACKAGES = ("stable_baselines3", "sb3_contrib")
+"""Pinned packages whose algorithms an agent can have."""
 LINE_WIDTH = 120
 
 
@@ -60,12 +62,17 @@ def entry_of(stage: str) -> Path:
 
 
 def pins_of(stage: str, params: Params) -> set[str]:
-    """Return the pins of numerics.yaml that a stage uses: by its imports, and by the algorithms that it loads."""
-    entry, agents = entry_of(stage), params.train.agents
+    """Return the pins of numerics.yaml that a stage uses: by its imports, and by the algorithms that it loads.
+
+    Evaluations share one list, which names every package of algorithms: a further agent makes no other one stale.
+    """
+    entry = entry_of(stage)
     if ALGORITHMS not in modules_used_by(entry):
         return pins_used_by(entry)
-    loaded = [agents[stage.removeprefix(TRAIN)]] if stage.startswith(TRAIN) else agents.values()
-    return pins_used_by(entry, {agent.algorithm.partition(".")[0] for agent in loaded})
+    if not stage.startswith(TRAIN):
+        return pins_used_by(entry, ALGORITHM_PACKAGES)
+    algorithm = params.train.agents[stage.removeprefix(TRAIN)].algorithm
+    return pins_used_by(entry, {algorithm.partition(".")[0]})
 
 
 def _round_trip() -> YAML:
