@@ -8,19 +8,19 @@ import pytest
 
 from iquitos_citylearn.runtime.artifacts import ArtifactError
 from iquitos_citylearn.tools.cards import CASES, data_figures, model_figures
-from iquitos_citylearn.tools.readme import with_results
+from iquitos_citylearn.tools.markdown import with_block
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_model_card_shows_the_committed_results(params):
     card = (ROOT / "docs" / "model_card.md").read_text(encoding="utf-8")
-    assert with_results(card, model_figures(ROOT, params)) == card, "run `make readme`"
+    assert with_block(card, "results", model_figures(ROOT, params)) == card, "run `make readme`"
 
 
 def test_the_data_card_shows_the_committed_data_set():
     card = (ROOT / "docs" / "data_card.md").read_text(encoding="utf-8")
-    assert with_results(card, data_figures(ROOT)) == card, "run `make readme`"
+    assert with_block(card, "results", data_figures(ROOT)) == card, "run `make readme`"
 
 
 def test_other_results_give_other_figures(params, tmp_path):
