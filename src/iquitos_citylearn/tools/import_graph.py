@@ -1,8 +1,8 @@
 """Modules and pinned versions that a stage of dvc.yaml uses, read from the imports in the sources.
 
-Imports inside functions count, and so do makers of the register (`"module:function"`). The package's `__init__.py`
-files hold a docstring alone (a test says so), so no stage depends on them; nor on the command line, which only hands
-over.
+Imports inside functions count, and so do makers of the register (`"module:function"`). The package's own `__init__.py`
+is run before all else: every stage depends on it. Those of the folders hold a docstring alone (a test says so), so no
+stage depends on them; nor on the command line, which only hands over.
 """
 
 import ast
@@ -12,6 +12,7 @@ from pathlib import Path
 
 PACKAGE = "iquitos_citylearn"
 SOURCES = Path("src", PACKAGE)
+PACKAGE_FILE = SOURCES / "__init__.py"
 NUMERICS = "requirements/numerics.yaml"
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -59,7 +60,7 @@ def modules_named_by(module: Path) -> set[Path]:
 def modules_used_by(entry: Path) -> set[Path]:
     """Return a file and all the package's modules that it imports or names, directly or through others."""
     found: set[Path] = set()
-    waiting = {entry}
+    waiting = {entry, PACKAGE_FILE}
     while waiting:
         module = waiting.pop()
         found.add(module)
