@@ -11,7 +11,8 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
-from tests.import_graph import SOURCES, entry_of, modules_used_by
+from iquitos_citylearn.tools.import_graph import SOURCES, modules_used_by
+from iquitos_citylearn.tools.pipeline_file import entry_of
 from tests.pipelines import ROOT, copy_project
 
 pytestmark = [pytest.mark.xdist_group("staleness"), pytest.mark.timeout(600)]

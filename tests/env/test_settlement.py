@@ -156,7 +156,7 @@ def test_a_car_pays_for_the_rise_that_it_causes_alone(params):
 def test_the_observation_has_the_months_peak(params):
     site = priced_site("agent")
     seen, _, infos = run(site, params, actions_for(site))
-    names = observation_names(params.environment.forecast_hours, [c.name for c in site.chargers], n_peak_entries=1)
+    names = observation_names(params.environment.forecast_hours, [c.name for c in site.chargers], with_month_peak=True)
     assert len(names) == len(seen[0])
     at, peak = names.index("month_peak"), 0.0
     reference = max(site.pv_rated_power_kwp, sum(c.max_charging_power_kw for c in site.chargers))

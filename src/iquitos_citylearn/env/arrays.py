@@ -1,4 +1,4 @@
-"""The site as arrays: what the twin's kernels run on."""
+"""The site as arrays for the twin's kernels."""
 
 import math
 from collections.abc import Sequence
@@ -12,10 +12,12 @@ from iquitos_citylearn.env.battery import TINY, Batteries, make_batteries
 from iquitos_citylearn.site.model import Battery, Charger, FloatArray, IntArray, Sessions, Site, flat_efficiency
 
 NO_SESSION = -1
+ONLY_ENV, ONLY_YEAR = 0, 0
+"""Index of the environment in a state of one, and of the year in the arrays of one."""
 
 
 class Equipment(NamedTuple):
-    """What stands at the site; arrays of shape (n_chargers,).
+    """Equipment of the site; arrays of shape (n_chargers,).
 
     Attributes
     ----------
@@ -49,7 +51,7 @@ class Equipment(NamedTuple):
     import_limited: bool
 
 
-class Years(NamedTuple):
+class YearArrays(NamedTuple):
     """Years of a site; Y years, T steps, S sessions at most.
 
     Attributes
@@ -62,7 +64,7 @@ class Years(NamedTuple):
         Row of the session connected in step t in the lists of sessions below, -1 where none is.
     connected_first : ndarray of uint64, shape (Y, T + 1)
         Where step t starts in the lists below; it ends where t + 1 starts. Kernels run over these lists: most
-        chargers stand idle most of the time. Unsigned, since Numba tests every signed index for counting from the end.
+        chargers are idle most of the time. Unsigned, since Numba tests every signed index for counting from the end.
     connected_charger, connected_session : ndarray of uint32, shape (Y, K)
         The chargers with a car, step by step and rising within each, and their sessions; padded with 0.
     session_arrival_step, session_departure_step : ndarray of int32, shape (Y, S)
@@ -180,7 +182,7 @@ def _check_charger(charger: Charger) -> None:
         raise ValueError(f"{charger.name}: efficiency is {charger.efficiency}, outside {TINY} to 1")
 
 
-def make_years(sites: Sequence[Site]) -> Years:
+def make_years(sites: Sequence[Site]) -> YearArrays:
     """Return years of one site as arrays.
 
     Parameters
@@ -207,7 +209,7 @@ def make_years(sites: Sequence[Site]) -> Years:
     session_of = np.stack([_session_of(s, first.n_steps, first.n_chargers) for s in sessions])
     connected = session_of != NO_SESSION
     longest = int(connected.sum(axis=(1, 2)).max())
-    return Years(
+    return YearArrays(
         load_kwh=_singles([site.load_kwh for site in sites]),
         pv_kwh=_singles([site.pv_kwh for site in sites]),
         price_usd_per_kwh=np.stack([site.price_usd_per_kwh for site in sites]).astype(np.float64),
@@ -237,7 +239,7 @@ def _pad(values: FloatArray | IntArray, width: int, value: int) -> FloatArray:
     return np.pad(values, (0, width - len(values)), constant_values=value)
 
 
-def session_rows(years: Years, y: int, sessions: Sessions) -> IntArray:
+def session_rows(years: YearArrays, y: int, sessions: Sessions) -> IntArray:
     """Return the row of each session of the site of year y in the year's lists, shape (n_sessions,)."""
     return np.asarray(years.session_of[y, sessions.arrival_step, sessions.charger], dtype=np.int64)
 

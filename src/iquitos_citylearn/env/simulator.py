@@ -1,4 +1,4 @@
-"""What a simulator of a site is: the environment runs on this, whether the twin or CityLearn stands behind it."""
+"""The interface of a simulator of a site. The twin and CityLearn implement it; the environment runs on it."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,7 +10,7 @@ from iquitos_citylearn.site.model import FloatArray, Site
 
 @dataclass(frozen=True)
 class StepResult:
-    """What a step did.
+    """Results of a step.
 
     Attributes
     ----------

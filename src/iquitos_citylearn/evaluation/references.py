@@ -60,7 +60,7 @@ def best_constants(years: Years, references: Mapping[int, Reference]) -> dict[st
     Returns
     -------
     dict
-        `co2` and `cost`: `action` and `year_figures.MEANS`.
+        `co2` and `cost`: `action` and `key_figures.MEANS`.
     """
     tried = []
     for action in CONSTANT_ACTIONS:

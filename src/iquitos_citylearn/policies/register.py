@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from iquitos_citylearn.policies.policy import Policy
 
 
+UNCONTROLLED = "uncontrolled"
+"""Charging at once to full: the policy that gains are counted from."""
+
+
 class Kind(StrEnum):
     """Kind of a policy."""
 
@@ -84,7 +88,7 @@ class PolicyEntry:
 
 REGISTER: tuple[PolicyEntry, ...] = (
     PolicyEntry(
-        name="uncontrolled",
+        name=UNCONTROLLED,
         kind=Kind.RULE,
         summary="charge at once, at full power, until full",
         action_mapping="raw",
