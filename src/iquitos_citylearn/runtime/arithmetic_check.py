@@ -29,16 +29,16 @@ CBWR_BRANCH, CBWR_COMPATIBLE = 1, 3
 """MKL_CBWR_BRANCH and MKL_CBWR_COMPATIBLE of MKL's headers."""
 
 
-class ArithmeticError(RuntimeError):
+class ArithmeticMismatchError(RuntimeError):
     """The libraries of this process do not compute as chosen."""
 
 
 def check_arithmetic() -> None:
-    """Raise ArithmeticError if a library that is loaded computes in another way than portable arithmetic asks for."""
+    """Raise ArithmeticMismatchError if a library that is loaded computes in another way than portable arithmetic asks for."""
     if arithmetic_of(chosen_arithmetic()) == PORTABLE:
         found = list(_deviations())
         if found:
-            raise ArithmeticError(
+            raise ArithmeticMismatchError(
                 f"arithmetic is not portable in this process: {'; '.join(found)}. It was loaded before the package: "
                 f"import iquitos_citylearn before NumPy and torch, or set {VARIABLE}={FASTEST} for the bytes of this "
                 "processor"
@@ -46,9 +46,9 @@ def check_arithmetic() -> None:
 
 
 def check_project_arithmetic() -> None:
-    """Raise ArithmeticError if this process computes in another way than the params say, which dvc.lock records."""
+    """Raise ArithmeticMismatchError if this process computes in another way than the params say, which dvc.lock records."""
     if chosen_arithmetic() != project_arithmetic():
-        raise ArithmeticError(
+        raise ArithmeticMismatchError(
             f"{VARIABLE} is {chosen_arithmetic()!r}, and dvc.lock would record {project_arithmetic()!r}: unset it, and "
             f"choose with the line `arithmetic:` of {PARAMS_FILE}"
         )
