@@ -97,9 +97,9 @@ def test_a_rollout_is_1024_steps(params, agent):
 
 
 def test_there_are_three_seeds_and_no_agent_trains_on_the_headline_year(params):
-    for agent in (params.train.sac, params.train.ppo, params.train.a2c):
+    for agent in params.train.agents.values():
         assert len(agent.seeds) == 3
-    assert params.train.a2c.device in ("auto", "cpu")
+    assert params.train.agents["a2c"].device in ("auto", "cpu")
     assert len(params.site.draws.training_seeds) >= 4
     assert params.site.draws.headline_seed not in params.site.draws.training_seeds
 

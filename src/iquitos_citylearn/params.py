@@ -1,10 +1,14 @@
 """Frozen models of `params.yaml`: the only reader of that file, and the only place where its limits stand."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from iquitos_citylearn.runtime.class_path import check_class_path
 
 WEIGHT_SUM_TOLERANCE = 1e-9
 PLAIN_LAYERS = [256, 256]
@@ -21,6 +25,8 @@ Hourly = Annotated[tuple[Positive, ...], Field(min_length=24, max_length=24)]
 LONGEST_OPENING_HOURS = 23
 """The last car of a day and the first of the next have a free hour between them."""
 Autocorrelation = Annotated[float, Field(gt=-1, lt=1)]
+AgentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+ClassPath = Annotated[str, AfterValidator(check_class_path)]
 
 
 class ParamsError(ValueError):
@@ -310,8 +316,9 @@ class EvaluationParams(_Section):
 
 
 class AgentParams(_Section):
-    """How one agent is trained; `kwargs` are those of its Stable-Baselines3 class."""
+    """How one agent is trained; `kwargs` are those of its algorithm, a class that builds on Stable-Baselines3."""
 
+    algorithm: ClassPath
     total_timesteps: Count
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     n_envs: Annotated[int, Field(ge=1, le=1024)]
@@ -342,17 +349,17 @@ def _looks_like_number(text: str) -> bool:
 
 
 class TrainParams(_Section):
-    """The three agents, and what is changed in all of them (`Params.agent`)."""
+    """The agents, each under its name, and what is changed in all of them (`Params.agent`)."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[AgentName, AgentParams]
 
     profile: Literal["shipped", "raw", "plain"]
-    sac: AgentParams
-    ppo: AgentParams
-    a2c: AgentParams
 
     @property
-    def agents(self) -> dict[str, AgentParams]:
-        """Agents by name."""
-        return {"sac": self.sac, "ppo": self.ppo, "a2c": self.a2c}
+    def agents(self) -> Mapping[str, AgentParams]:
+        """Return the agents by name, in the order of the file, as they are under the profile `shipped`."""
+        return MappingProxyType(self.__pydantic_extra__)
 
 
 class Params(_Section):
@@ -372,8 +379,10 @@ class Params(_Section):
     train: TrainParams
 
     def agent(self, name: str) -> AgentParams:
-        """Return how an agent is trained under the profile in force."""
-        params: AgentParams = getattr(self.train, name)
+        """Return how an agent is trained under the profile in force; ParamsError if there is none of that name."""
+        if name not in self.train.agents:
+            raise ParamsError(f"agent is {name!r}; train has {', '.join(self.train.agents)}")
+        params = self.train.agents[name]
         if self.train.profile == "shipped":
             return params
         if self.train.profile == "raw":

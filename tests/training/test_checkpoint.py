@@ -219,7 +219,7 @@ def test_lock_names_its_holder(tmp_path):
 @pytest.mark.parametrize("agent", AGENTS)
 def test_parameter_that_is_not_finite_stops_the_training(params, training_folder, tmp_path, agent, monkeypatch):
     spoilt = job_in(tmp_path, agent, params, training_folder)
-    model_class = algorithm_class(agent)
+    model_class = algorithm_class(spoilt.agent_params.algorithm)
     update = model_class.train
 
     def spoil(model, *args, **kwargs):

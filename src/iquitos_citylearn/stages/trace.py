@@ -44,5 +44,5 @@ def _published(entry: PolicyEntry, params: Params) -> tuple[Policy, Years]:
 
     seed = read_json(result_file(entry.result_name))["seed"]
     make_deterministic(seed)
-    policy = read_model(entry.name, model_file(entry.name, seed))
+    policy = read_model(params.agent(entry.name).algorithm, model_file(entry.name, seed))
     return policy, read_all_years(params, DATA, entry.action_mapping)

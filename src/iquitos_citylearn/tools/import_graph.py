@@ -7,12 +7,17 @@ stage depends on them; nor on the command line, which only hands over.
 
 import ast
 import re
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 PACKAGE = "iquitos_citylearn"
 SOURCES = Path("src", PACKAGE)
 PACKAGE_FILE = SOURCES / "__init__.py"
+VERSIONS = SOURCES / "runtime" / "versions.py"
+"""Module whose output is the versions themselves."""
+ALGORITHMS = SOURCES / "agents" / "algorithms.py"
+"""Module that imports what params.yaml names."""
 NUMERICS = "requirements/numerics.yaml"
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -25,6 +30,7 @@ PINS = {
     "pandas": {"numpy", "pandas", "pyarrow"},
     "pvlib": {"numpy", "pandas", "pvlib", "pyarrow", "scipy"},
     "pyarrow": {"pyarrow"},
+    "sb3_contrib": {"gymnasium", "numpy", "sb3-contrib", "stable-baselines3", "torch"},
     "scipy": {"numpy", "scipy"},
     "stable_baselines3": {"gymnasium", "numpy", "stable-baselines3", "torch"},
     "torch": {"torch"},
@@ -73,12 +79,20 @@ def packages_imported_by(module: Path) -> set[str]:
     return {name.split(".")[0] for name in imported_names(module)}
 
 
-def pins_used_by(entry: Path) -> set[str]:
-    """Return the pins of numerics.yaml that a file uses, directly or through others; all if it asks for versions."""
+def pins_used_by(entry: Path, named: Iterable[str] = ()) -> set[str]:
+    """Return the pins of numerics.yaml that a file uses, directly or through others; all if it writes them down.
+
+    Parameters
+    ----------
+    entry : Path
+        The file.
+    named : iterable of str
+        Packages that are not imported by name: those of the algorithms in params.yaml.
+    """
     modules = modules_used_by(entry)
-    if any("importlib.metadata" in imported_names(module) for module in modules):
+    if VERSIONS in modules:
         return set().union(*PINS.values())
-    packages = {package for module in modules for package in packages_imported_by(module)}
+    packages = {package for module in modules for package in packages_imported_by(module)} | set(named)
     return {pin for package in packages & set(PINS) for pin in PINS[package]}
 
 
