@@ -93,7 +93,7 @@ def _trained(agent: str, params: Params) -> dict[str, str]:
     file = MODELS / agent / f"seed_{SEED}.zip"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(finished.payload)
-    weights = read_model(agent, file).policy.state_dict().values()
+    weights = read_model(params.agent(agent).algorithm, file).policy.state_dict().values()
     run = run_trained(agent, SEED, file, finished.header["record"], params)
     return {
         f"{agent}: weights": hash_of(*(weight.numpy() for weight in weights), finished.header["curve"]),

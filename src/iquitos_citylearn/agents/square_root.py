@@ -1,7 +1,7 @@
 """torch's square root with the same bytes on every processor.
 
-The vector functions of MKL begin `torch.sqrt` with an approximation of the reciprocal root that each maker of processors
-rounds in its own way, whatever branch MKL is told to take. The reciprocal root of torch itself divides by an exact root.
+`torch.sqrt` is MKL's and not exact: it differs between processors under every setting of MKL, as the approximate
+reciprocal root that it begins with does. torch's own `rsqrt` divides by the exact root of the processor.
 """
 
 import torch

@@ -70,7 +70,7 @@ def choose_arithmetic(environment: MutableMapping[str, str] = os.environ) -> str
 
 
 def chosen_arithmetic(environment: Mapping[str, str] = os.environ) -> str:
-    """Return the arithmetic that the environment chooses, or else the project; ValueError if it is none of `CHOICES`."""
+    """Return the arithmetic that the environment chooses, or else the project; ValueError for an unknown one."""
     source = f"environment variable {VARIABLE}" if VARIABLE in environment else str(PARAMS_FILE)
     choice = environment[VARIABLE] if VARIABLE in environment else project_arithmetic()
     if choice not in CHOICES:

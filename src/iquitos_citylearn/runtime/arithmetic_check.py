@@ -34,7 +34,13 @@ class ArithmeticMismatchError(RuntimeError):
 
 
 def check_arithmetic() -> None:
-    """Raise ArithmeticMismatchError if a library that is loaded computes in another way than portable arithmetic asks for."""
+    """Check the libraries that are loaded, where portable arithmetic is chosen and the processor has it.
+
+    Raises
+    ------
+    ArithmeticMismatchError
+        If one of them computes in another way; with its name.
+    """
     if arithmetic_of(chosen_arithmetic()) == PORTABLE:
         found = list(_deviations())
         if found:
@@ -46,7 +52,13 @@ def check_arithmetic() -> None:
 
 
 def check_project_arithmetic() -> None:
-    """Raise ArithmeticMismatchError if this process computes in another way than the params say, which dvc.lock records."""
+    """Check the same, and that this process does what the params say, which `dvc.lock` records.
+
+    Raises
+    ------
+    ArithmeticMismatchError
+        If a library or the process computes in another way.
+    """
     if chosen_arithmetic() != project_arithmetic():
         raise ArithmeticMismatchError(
             f"{VARIABLE} is {chosen_arithmetic()!r}, and dvc.lock would record {project_arithmetic()!r}: unset it, and "
@@ -90,7 +102,9 @@ def _deviations() -> Iterator[str]:
 
 def _numpy_avx512() -> bool:
     core = sys.modules.get("numpy.core._multiarray_umath")
-    return core is not None and any(core.__cpu_features__[name] for name in SWITCHES["NPY_DISABLE_CPU_FEATURES"].split())
+    return core is not None and any(
+        core.__cpu_features__[name] for name in SWITCHES["NPY_DISABLE_CPU_FEATURES"].split()
+    )
 
 
 def _openblas_cores() -> set[str]:
@@ -107,7 +121,7 @@ def _mkl_branch() -> str:
     torch = sys.modules.get("torch")
     if torch is None:
         return "not loaded"
-    library = Path(torch.__file__).with_name("lib") / "libtorch_cpu.so"
+    library = Path(str(torch.__file__)).with_name("lib") / "libtorch_cpu.so"
     get = getattr(ctypes.CDLL(str(library)), "mkl_serv_cbwr_get", None) if library.is_file() else None
     if get is None:
         return "unknown"
