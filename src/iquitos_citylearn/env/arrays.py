@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from iquitos_citylearn.env.battery import TINY, Batteries, make_batteries
 from iquitos_citylearn.site.model import Battery, Charger, FloatArray, IntArray, Sessions, Site, flat_efficiency
+from iquitos_citylearn.site.validity import session_problem
 
 NO_SESSION = -1
 ONLY_ENV, ONLY_YEAR = 0, 0
@@ -32,7 +33,7 @@ class Equipment(NamedTuple):
     bess : ndarray of BATTERY, shape (1,)
         The stationary battery (a placeholder where there is none).
     bess_present, bess_automatic : bool
-        Whether there is one, and whether it is on automatic dispatch.
+        Whether there is one, and whether no agent dispatches it: `Site.bess_dispatch` as the kernels read it.
     import_limit_kw : float
         Import that requests are cut down to [kW]; infinite where `import_limited` is False.
     import_limited : bool
@@ -138,9 +139,9 @@ def make_equipment(site: Site) -> Equipment:
         ev_capacity_kwh=np.ascontiguousarray(ev["capacity_kwh"]),
         ev=ev,
         bess=make_batteries([bess], ["bess"]),
-        bess_present=site.bess is not None,
-        bess_automatic=site.bess_automatic,
-        import_limit_kw=math.inf if site.import_limit_kw is None else _checked_limit(site, site.import_limit_kw),
+        bess_present=site.bess_dispatch != "none",
+        bess_automatic=site.bess_dispatch != "agent",
+        import_limit_kw=math.inf if site.import_limit_kw is None else float(site.import_limit_kw),
         import_limited=site.import_limit_kw is not None,
     )
 
@@ -148,14 +149,6 @@ def make_equipment(site: Site) -> Equipment:
 def without_import_limit(equipment: Equipment) -> Equipment:
     """Return the same equipment on a grid connection that carries any import."""
     return equipment._replace(import_limit_kw=math.inf, import_limited=False)
-
-
-def _checked_limit(site: Site, limit_kw: float) -> float:
-    if not (math.isfinite(limit_kw) and limit_kw >= 0.0):
-        raise ValueError(f"import_limit_kw is {limit_kw}; it must be finite and 0 at least")
-    if site.bess is not None and site.bess_automatic:
-        raise ValueError(f"import_limit_kw is {limit_kw}; a battery on automatic dispatch acts after requests are cut")
-    return float(limit_kw)
 
 
 def _placeholder_battery() -> Battery:
@@ -193,8 +186,8 @@ def make_years(sites: Sequence[Site]) -> YearArrays:
     Raises
     ------
     ValueError
-        When the years differ in steps or equipment, a series has a value that is not finite, or a session is out
-        of range, out of order, or without a free row before it.
+        When the years differ in steps or equipment, a series has a value that is not finite, or a session is not
+        valid (`site.validity`).
     """
     first = sites[0]
     for index, site in enumerate(sites):
@@ -203,7 +196,10 @@ def make_years(sites: Sequence[Site]) -> YearArrays:
         if _equipment_of(site) != _equipment_of(first):
             raise ValueError(f"year {index} has other equipment than year 0")
         _check_series(site, f"year {index}")
-        _check_sessions(site.sessions, site, f"year {index}")
+        problem = session_problem(site.sessions, site.n_steps, site.n_chargers)
+        if problem is not None:
+            field, row, value, allowed = problem
+            raise ValueError(f"year {index}: {field} is {value} in session {row}; allowed: {allowed}")
     width = max(1, *(len(site.sessions) for site in sites))
     sessions = [_in_order_of_arrival(site.sessions) for site in sites]
     session_of = np.stack([_session_of(s, first.n_steps, first.n_chargers) for s in sessions])
@@ -228,7 +224,7 @@ def make_years(sites: Sequence[Site]) -> YearArrays:
 
 
 def _equipment_of(site: Site) -> tuple[object, ...]:
-    return site.chargers, site.bess, site.bess_automatic, site.import_limit_kw
+    return site.chargers, site.bess, site.bess_dispatch, site.import_limit_kw
 
 
 def _singles(series: Sequence[FloatArray]) -> FloatArray:
@@ -266,31 +262,6 @@ def _check_series(site: Site, name: str) -> None:
         if not np.isfinite(series).all():
             row = int(np.argmin(np.isfinite(series)))
             raise ValueError(f"{name}: {field} is {series[row]} in row {row}; it must be finite")
-
-
-def _check_sessions(sessions: Sessions, site: Site, name: str) -> None:
-    arrival, departure = sessions.arrival_step, sessions.departure_step
-    _refuse_sessions(
-        (sessions.charger < 0) | (sessions.charger >= site.n_chargers),
-        f"{name}: charger is outside 0 to {site.n_chargers - 1}",
-    )
-    _refuse_sessions(
-        (arrival < 0) | (departure <= arrival) | (departure > site.n_steps),
-        f"{name}: 0 <= arrival_step < departure_step <= {site.n_steps} does not hold",
-    )
-    for field, soc in (("arrival_soc", sessions.arrival_soc), ("required_soc", sessions.required_soc)):
-        _refuse_sessions(~((soc >= 0.0) & (soc <= 1.0)), f"{name}: {field} is outside 0 to 1")
-    same = np.diff(sessions.charger) == 0
-    crowded = (np.diff(sessions.charger) < 0) | (same & (arrival[1:] <= departure[:-1]))
-    _refuse_sessions(
-        np.concatenate([[False], crowded])[: len(sessions)],
-        f"{name}: sessions must be sorted by charger and arrival with a free row between them",
-    )
-
-
-def _refuse_sessions(wrong: NDArray[np.bool_], message: str) -> None:
-    if wrong.any():
-        raise ValueError(f"{message}, in session {int(np.argmax(wrong))}")
 
 
 def make_state(n_envs: int, n_chargers: int) -> State:

@@ -228,7 +228,7 @@ def _part_of_schema(
 def _action_order(env: CityLearnEnv, site: Site) -> list[int]:
     """Return the position of each of CityLearn's actions in the charger actions with the battery's appended."""
     position = {f"{CHARGER_ACTION}{charger.name}": index for index, charger in enumerate(site.chargers)}
-    if site.bess is not None and not site.bess_automatic:
+    if site.bess_dispatch == "agent":
         position[BESS_ACTION] = site.n_chargers
     names = env.action_names[0]
     if sorted(names) != sorted(position):

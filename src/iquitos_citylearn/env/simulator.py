@@ -121,6 +121,6 @@ def check_action(site: Site, step: int, end_step: int, charger_action: FloatArra
         charger = int(np.argmin(inside))
         name = site.chargers[charger].name
         raise ValueError(f"step {step}: the action of {name} is {charger_action[charger]}, outside 0 to 1")
-    lowest, highest = (-1.0, 1.0) if site.bess is not None and not site.bess_automatic else (0.0, 0.0)
+    lowest, highest = (-1.0, 1.0) if site.bess_dispatch == "agent" else (0.0, 0.0)
     if not lowest <= bess_action <= highest:
         raise ValueError(f"step {step}: bess_action is {bess_action}, outside {lowest:g} to {highest:g}")

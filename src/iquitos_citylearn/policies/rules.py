@@ -223,12 +223,13 @@ def latest(years: Years, params: Params, seed: int) -> Rule:
 
 
 def least_laxity(years: Years, params: Params, seed: int) -> Rule:
-    """Return the rule `least_laxity`; `evaluation.least_laxity_limit_kw` limits the power of all chargers."""
+    """Return the rule `least_laxity`; `evaluation.least_laxity_limit_share` limits the power of all chargers."""
     del seed
     reader = CarReader(years.setting)
+    largest_kw = params.evaluation.least_laxity_limit_share * float(reader.rating_kw.sum())
 
     def share(cars: Cars) -> FloatArray:
-        limit_kw = np.full(len(cars.share), params.evaluation.least_laxity_limit_kw)
+        limit_kw = np.full(len(cars.share), largest_kw)
         return by_laxity(cars, cars.share * reader.rating_kw, limit_kw) / reader.rating_kw
 
     return NeedRule(reader, share)

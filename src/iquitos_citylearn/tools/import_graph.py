@@ -1,8 +1,9 @@
 """Modules and pinned versions that a stage of dvc.yaml uses, read from the imports in the sources.
 
-Imports inside functions count, and so do makers of the register (`"module:function"`). The package's own `__init__.py`
-is run before all else: every stage depends on it. Those of the folders hold a docstring alone (a test says so), so no
-stage depends on them; nor on the command line, which only hands over.
+Imports inside functions count. `policies/making.py` imports the makers that the register names (`"module:function"`),
+so they count where it is used. The package's own `__init__.py` is run before all else: every stage depends on it. Those
+of the folders hold a docstring alone (a test says so), so no stage depends on them; nor on the command line, which only
+hands over.
 """
 
 import ast
@@ -18,6 +19,8 @@ VERSIONS = SOURCES / "runtime" / "versions.py"
 """Module whose output is the versions themselves."""
 ALGORITHMS = SOURCES / "agents" / "algorithms.py"
 """Module that imports what params.yaml names."""
+REGISTER, MAKING = SOURCES / "policies" / "register.py", SOURCES / "policies" / "making.py"
+"""Modules that name the makers of policies, and that import them."""
 NUMERICS = "requirements/numerics.yaml"
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -53,24 +56,24 @@ def imported_names(module: Path) -> frozenset[str]:
 
 
 def modules_imported_by(module: Path) -> set[Path]:
-    """Return the package's modules that a file imports itself."""
+    """Return the package's modules that a file imports by itself."""
     return _modules(imported_names(module))
 
 
-def modules_named_by(module: Path) -> set[Path]:
-    """Return the package's modules that a file names as makers, `"module:function"`."""
-    texts = (node.value for node in ast.walk(_parsed(module)) if isinstance(node, ast.Constant))
+def makers() -> set[Path]:
+    """Return the modules of the makers that the register names."""
+    texts = (node.value for node in ast.walk(_parsed(REGISTER)) if isinstance(node, ast.Constant))
     return _modules({text.partition(":")[0] for text in texts if isinstance(text, str) and MAKER.fullmatch(text)})
 
 
 def modules_used_by(entry: Path) -> set[Path]:
-    """Return a file and all the package's modules that it imports or names, directly or through others."""
+    """Return a file and all the package's modules that it imports, directly or through others."""
     found: set[Path] = set()
     waiting = {entry, PACKAGE_FILE}
     while waiting:
         module = waiting.pop()
         found.add(module)
-        waiting |= (modules_imported_by(module) | modules_named_by(module)) - found
+        waiting |= (modules_imported_by(module) | (makers() if module == MAKING else set())) - found
     return found
 
 

@@ -70,8 +70,8 @@ def params_page(text: str) -> str:
         If it has a key that the models have not.
     """
     root = Params.model_json_schema()
-    heads: dict[tuple[str, ...], str] = {}
-    rows: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+    heads: dict[tuple[str, ...], str] = {(): "## The whole pipeline"}
+    rows: dict[tuple[str, ...], list[tuple[str, ...]]] = {(): []}
     for entry in _entries(_compose(text), root, (), root["$defs"], text.splitlines()):
         if entry.is_section:
             heads[entry.path], rows[entry.path] = _section_head(entry), []
@@ -103,10 +103,10 @@ def _entries(
 
 
 def _schema_of(schema: Schema, key: str) -> Schema:
-    """Return the schema of a key; of a mapping with free keys that of any of its values."""
-    if "properties" in schema:
-        found: Schema = schema["properties"][key]
-        return found
+    """Return the schema of a key: its own where the model names it, else that of any other value."""
+    named: Mapping[str, Schema] = schema.get("properties", {})
+    if key in named or schema.get("additionalProperties") is False:
+        return named[key]
     values = schema.get("additionalProperties", True)
     return values if isinstance(values, Mapping) else {}
 
