@@ -33,8 +33,7 @@ def training(agent: str) -> Training:
 
 
 def draw() -> None:
-    params = load_params(Path("params.yaml"))
-    draw_site(params.site, 1, params.environment.evening_peak_hours)
+    draw_site(load_params(Path("params.yaml")).site, 1)
 
 
 WORK: dict[str, Callable[[], float]] = {
