@@ -13,7 +13,7 @@ unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup repro smoke study test lint lock licences deps pages readme pull release release-check report image image-test test-servers test-long bench bench-compare
+.PHONY: help setup hashes repro smoke study test lint lock licences deps pages readme pull release release-check report image image-test test-servers test-long test-processors bench bench-compare
 
 DOCKER ?= docker
 TORCH ?= cuda
@@ -43,6 +43,16 @@ test: $(READY) ## Run the tests
 
 test-long: $(READY) ## Run the longest tests: a whole year in CityLearn, a whole pipeline once more
 	$(PY) -m pytest -n 2 -m long
+
+# Debian's qemu-user emulates processors; without it, and without the right to install it, nothing is tested.
+test-processors: $(READY) ## Compare the bytes of a tiny run on emulated processors of both makers (about 10 minutes)
+	@command -v qemu-x86_64 >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && { apt-get install --yes --quiet qemu-user || { apt-get update --quiet && apt-get install --yes --quiet qemu-user; }; }; } || \
+	  printf '%s\n' '!!!!' '!!!! NOT TESTED: other processors. qemu-x86_64 is missing and could not be installed (apt install qemu-user).' '!!!!' >&2
+	@! command -v qemu-x86_64 >/dev/null || $(PY) -m pytest -m processors tests/arithmetic
+
+hashes: $(READY) ## Write the hashes that make test makes anew, after a change of results that is meant
+	$(PY) -m tests.arithmetic.hashes
 
 lint: $(READY) ## Check style, types and the Dockerfile
 	$(PY) -m ruff check .

@@ -38,6 +38,11 @@ def timed(clock: Callable[[], float], function: Callable[[], Any]) -> Callable[[
     return run
 
 
+def linear_program_alone() -> None:
+    """Find the least CO2 of the headline year, from its series on."""
+    Optimiser(raw_year()).optimum("co2")
+
+
 def linear_program() -> dict[str, Any]:
     """Time the optimum of the headline year: built, solved, replayed in the twin."""
     year = raw_year()

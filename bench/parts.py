@@ -16,6 +16,7 @@ PARTS = {
     "training_sac_two_threads": ("bench.training", "training_sac_two_threads", "steps/s by the clock"),
     "training_ppo": ("bench.training", "training_ppo", RATE),
     "training_a2c": ("bench.training", "training_a2c", RATE),
+    "arithmetic": ("bench.arithmetic", "arithmetic", "s of processor time"),
     "lp": ("bench.once", "linear_program", "s of processor time"),
     "certification": ("bench.once", "certification", "s"),
     "pipeline": ("bench.pipeline", "pipeline", "s"),

@@ -1,5 +1,6 @@
 import ast
 import re
+import sys
 
 import pytest
 import yaml
@@ -7,9 +8,11 @@ import yaml
 from iquitos_citylearn.params import load_params
 from iquitos_citylearn.tools.import_graph import (
     NUMERICS,
+    PACKAGE_FILE,
     PINS,
     ROOT,
     SOURCES,
+    imported_names,
     is_module,
     modules_used_by,
     packages_imported_by,
@@ -21,6 +24,7 @@ PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 PARAMS = load_params(ROOT / "params.yaml")
 STAGES = dict(stages(PIPELINE))
 MODULES = sorted(path.relative_to(ROOT) for path in (ROOT / SOURCES).rglob("*.py"))
+ARITHMETIC = SOURCES / "runtime" / "arithmetic.py"
 
 # What each room may import, besides itself. The rooms are in the order of the floors: none imports one further down.
 ROOMS = {
@@ -89,7 +93,18 @@ def test_only_its_own_modules_know_a_package(package):
     assert {user for user in users if not re.fullmatch(MAY_IMPORT[package], user)} == set()
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if module.name == "__init__.py"], ids=str)
+FOLDER_FILES = [module for module in MODULES if module.name == "__init__.py" and module != PACKAGE_FILE]
+
+
+@pytest.mark.parametrize("module", FOLDER_FILES, ids=str)
 def test_package_files_hold_only_a_docstring(module):
     body = ast.parse((ROOT / module).read_text(encoding="utf-8")).body
     assert [type(node) for node in body] == [ast.Expr]
+
+
+def test_the_package_sets_the_switches_before_all_else():
+    assert imported_names(PACKAGE_FILE) == {
+        "iquitos_citylearn.runtime.arithmetic",
+        "iquitos_citylearn.runtime.arithmetic.choose_arithmetic",
+    }
+    assert packages_imported_by(ARITHMETIC) <= sys.stdlib_module_names

@@ -114,7 +114,7 @@ def test_every_value_stands_under_a_comment():
         elif line.rstrip().endswith(":"):
             described = {depth for depth in described if depth <= indent}
         elif line.strip():
-            assert any(0 < depth <= indent for depth in described), line
+            assert any(min(1, indent) <= depth <= indent for depth in described), line
 
 
 @pytest.mark.parametrize(

@@ -201,9 +201,13 @@ def _policy(name: str, params: "Params") -> "PolicyEntry":
 
 
 def _params() -> "Params":
+    """Read the params; refuse to go on where this process computes in another way than they say."""
     from iquitos_citylearn.params import load_params
+    from iquitos_citylearn.runtime.arithmetic_check import check_project_arithmetic
 
-    return load_params(PARAMS_FILE)
+    params = load_params(PARAMS_FILE)
+    check_project_arithmetic()
+    return params
 
 
 def main() -> None:

@@ -393,8 +393,15 @@ class TrainParams(_Section):
 
 
 class Params(_Section):
-    """The whole of `params.yaml`."""
+    """The whole of `params.yaml`.
 
+    Attributes
+    ----------
+    arithmetic : str
+        Of every process; the package reads the line itself, before all else (`runtime/arithmetic.py`).
+    """
+
+    arithmetic: Literal["portable", "fastest"]
     site: SiteParams
     environment: EnvironmentParams
     reward: RewardParams

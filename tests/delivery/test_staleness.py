@@ -27,6 +27,7 @@ SIMULATED = JUDGED | TRAININGS
 ALL = DATASET | SIMULATED | COMPARE
 
 PARAMS = {
+    "arithmetic": ALL,
     "site.charging.energy_requested_kwh_per_day": DATASET,
     "site.pv.annual_energy_kwh": DATASET,
     "site.calendar.year": DATASET | JUDGED,

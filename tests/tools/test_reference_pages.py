@@ -51,7 +51,7 @@ def test_every_key_of_the_params_is_on_the_page_once():
         if line.startswith("##"):
             section = line.split()[1]
         elif line.startswith("| `"):
-            shown.append(f"{section}.{line.split('`')[1]}")
+            shown.append(f"{section}.{line.split('`')[1]}".removeprefix("."))
     assert [key for key in keys if shown.count(key) != 1] == []
 
 

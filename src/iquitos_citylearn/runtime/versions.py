@@ -1,11 +1,13 @@
-"""What a run was made with: versions, torch build, processor. Recorded beside the results, never inside them."""
+"""Versions, torch build, arithmetic and processor of a run. Recorded in a file of their own, never in results."""
 
 import platform
 from importlib.metadata import version
-from pathlib import Path
 
 import torch
 from threadpoolctl import threadpool_info
+
+from iquitos_citylearn.runtime.arithmetic import CPU_INFO
+from iquitos_citylearn.runtime.arithmetic_check import describe_arithmetic
 
 DECIDING_PACKAGES = (
     "citylearn",
@@ -22,13 +24,12 @@ DECIDING_PACKAGES = (
     "stable-baselines3",
     "torch",
 )
-CPU_INFO = Path("/proc/cpuinfo")
 DECIDING_FLAGS = ("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512dq", "avx512bw", "avx512vl")
 """Instructions that the libraries choose their kernels by."""
 
 
 def describe_environment() -> dict[str, object]:
-    """Return versions of the packages that decide results, torch's build, and the processor.
+    """Return versions of the packages that decide results, torch's build, the arithmetic in force, and the processor.
 
     No value is a list: DVC leaves lists out of a difference.
     """
@@ -37,8 +38,8 @@ def describe_environment() -> dict[str, object]:
         "python": platform.python_version(),
         "packages": {name: version(name) for name in DECIDING_PACKAGES},
         "torch_cuda": torch.version.cuda or "none",
-        "torch_cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "blas": ", ".join(sorted({f"{library['internal_api']} {library['version']}" for library in threadpool_info()})),
+        **describe_arithmetic(),
         "machine": platform.machine(),
         "cpu": _cpu_info("model name") or platform.processor() or "unknown",
         "cpu_flags": " ".join(flag for flag in DECIDING_FLAGS if flag in flags),

@@ -1,8 +1,9 @@
 """Modules and pinned versions that a stage of dvc.yaml uses, read from the imports in the sources.
 
 Imports inside functions count. `policies/making.py` imports the makers that the register names (`"module:function"`),
-so they count where it is used. The package's `__init__.py` files hold a docstring alone (a test says so), so no stage
-depends on them; nor on the command line, which only hands over.
+so they count where it is used. The package's own `__init__.py` is run before all else: every stage depends on it. Those
+of the folders hold a docstring alone (a test says so), so no stage depends on them; nor on the command line, which only
+hands over.
 """
 
 import ast
@@ -13,6 +14,7 @@ from pathlib import Path
 
 PACKAGE = "iquitos_citylearn"
 SOURCES = Path("src", PACKAGE)
+PACKAGE_FILE = SOURCES / "__init__.py"
 VERSIONS = SOURCES / "runtime" / "versions.py"
 """Module whose output is the versions themselves."""
 ALGORITHMS = SOURCES / "agents" / "algorithms.py"
@@ -67,7 +69,7 @@ def makers() -> set[Path]:
 def modules_used_by(entry: Path) -> set[Path]:
     """Return a file and all the package's modules that it imports, directly or through others."""
     found: set[Path] = set()
-    waiting = {entry}
+    waiting = {entry, PACKAGE_FILE}
     while waiting:
         module = waiting.pop()
         found.add(module)

@@ -70,8 +70,8 @@ def params_page(text: str) -> str:
         If it has a key that the models have not.
     """
     root = Params.model_json_schema()
-    heads: dict[tuple[str, ...], str] = {}
-    rows: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+    heads: dict[tuple[str, ...], str] = {(): "Of all stages:"}
+    rows: dict[tuple[str, ...], list[tuple[str, ...]]] = {(): []}
     for entry in _entries(_compose(text), root, (), root["$defs"], text.splitlines()):
         if entry.is_section:
             heads[entry.path], rows[entry.path] = _section_head(entry), []

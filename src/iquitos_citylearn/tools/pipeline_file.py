@@ -100,7 +100,7 @@ def _follow_params(pipeline: dict[str, Any], params: Params) -> None:
     _set_agents(pipeline, [entry.name for entry in agents], params)
 
 
-SHARED_PARAMS = ("environment", "reward", "site.calendar.year", "site.draws")
+SHARED_PARAMS = ("arithmetic", "environment", "reward", "site.calendar.year", "site.draws")
 """Params that every evaluation reads, whatever the policy."""
 
 

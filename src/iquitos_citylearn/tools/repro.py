@@ -13,6 +13,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from iquitos_citylearn.runtime.arithmetic_check import (
+    ArithmeticMismatchError,
+    check_project_arithmetic,
+    unportable_warning,
+)
 from iquitos_citylearn.runtime.lock import is_held
 
 GRACE_SECONDS = 30.0
@@ -99,5 +104,16 @@ def _signal_group(group: int, number: int) -> bool:
     return True
 
 
+def main(arguments: Sequence[str]) -> int:
+    """Say first what will keep results from being those of other machines, then run; return the exit status."""
+    try:
+        check_project_arithmetic()
+    except (ArithmeticMismatchError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    if warning := unportable_warning():
+        sys.stderr.write(f"{warning}\n")
+    return run_pipeline(arguments)
+
+
 if __name__ == "__main__":
-    sys.exit(run_pipeline(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from iquitos_citylearn.params import Params
+from iquitos_citylearn.runtime.arithmetic import arithmetic_of, chosen_arithmetic
 from iquitos_citylearn.runtime.artifacts import sha256
 
 PACKAGE = "iquitos_citylearn"
@@ -55,6 +56,7 @@ def training_fingerprint(agent: str, seed: int, device: str, params: Params, tra
     return {
         "seed": str(seed),
         "device": device,
+        "arithmetic": arithmetic_of(chosen_arithmetic()),
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         **{f"param {name}": repr(value) for name, value in _flat(used)},
         **{f"data {path.relative_to(training_folder).as_posix()}": sha256(path) for path in _files(training_folder)},

@@ -16,8 +16,10 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.utils import set_random_seed
 
 from iquitos_citylearn.agents.algorithms import make_model, takes_reward_per_charger, write_model
+from iquitos_citylearn.agents.square_root import use_portable_square_root
 from iquitos_citylearn.env.setting import Setting, make_setting
 from iquitos_citylearn.env.vec_env import ChargingVecEnv
+from iquitos_citylearn.runtime.arithmetic_check import check_arithmetic
 from iquitos_citylearn.runtime.lock import only_trainer
 from iquitos_citylearn.runtime.process_memory import return_free_memory
 from iquitos_citylearn.site.draw_files import read_draw
@@ -114,10 +116,12 @@ def training_record(model: BaseAlgorithm) -> dict[str, Any]:
 
 def make_deterministic(seed: int) -> None:
     """Seed every generator, use one thread and deterministic kernels, so that a seed gives the same bytes."""
+    check_arithmetic()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(1)
     torch.set_deterministic_debug_mode("error")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property of the module
+    use_portable_square_root()
     torch.distributions.Distribution.set_default_validate_args(False)  # the guards check
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - Stable-Baselines3's replay buffer draws from it
