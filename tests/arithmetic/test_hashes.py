@@ -33,9 +33,7 @@ COMMITTED = json.loads(GOLDEN.read_text(encoding="ascii"))
 def test_this_processor_makes_the_committed_bytes(tmp_path):
     file = tmp_path / "hashes.json"
     command = [sys.executable, "-m", "tests.arithmetic.hashes", str(file)]
-    done = subprocess.run(
-        command, cwd=ROOT, env=os.environ | FOREIGN, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | FOREIGN, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(file.read_text(encoding="ascii"))
     assert found == COMMITTED, describe_difference(COMMITTED, found)
