@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from iquitos_citylearn.env.observation import forecast_hours, observation_names
+from iquitos_citylearn.env.replay import LEFT_OUT
 from iquitos_citylearn.evaluation.candidates import (
     Candidate,
     certify_and_write,
@@ -105,8 +106,8 @@ def test_keys_of_the_result_in_their_order(evaluated):
 
 def test_it_says_what_citylearn_replayed(evaluated):
     assert evaluated.result["certification"] == {
-        "headline": {"year": 2023, "n_steps": 72, "max_abs_deviation": 0.0},
-        "sampled": {"year": 101, "n_steps": 72, "max_abs_deviation": 0.0},
+        "headline": {"year": 2023, "n_steps": 72, "max_abs_deviation": 0.0, "left_out": LEFT_OUT},
+        "sampled": {"year": 101, "n_steps": 72, "max_abs_deviation": 0.0, "left_out": LEFT_OUT},
     }
 
 

@@ -59,7 +59,7 @@ class CityLearnSimulator:
     start_step, end_step, bess_soc
         Part of the year (see `check_window`).
     silent : bool
-        Leave out CityLearn's observations, reward and action feedback, which nothing here reads.
+        Leave out what CityLearn keeps for reports and nothing here reads (`lean_citylearn`, `replay.LEFT_OUT`).
     check_invariants : bool
         Let CityLearn assert its own energy balance and bounds in every step.
 
@@ -67,6 +67,8 @@ class CityLearnSimulator:
     ------
     ValueError
         When the part of the year cannot be run, or the data set's actions are not those of the site.
+    RuntimeError
+        When `silent` and the installed CityLearn is not the one that was read for it.
     """
 
     def __init__(
@@ -88,12 +90,12 @@ class CityLearnSimulator:
         schema["physics_invariant_checks"] = check_invariants
         if silent:
             self._env = _SilentEnv(schema, offline=True, active_observations=["hour"])
-            make_lean(self._env)
-            self._env.reset()
         else:
             self._env = CityLearnEnv(schema, offline=True)
-        self._connected = make_years([site]).session_of[ONLY_YEAR] != NO_SESSION
         self._order = _action_order(self._env, site)
+        if silent:
+            make_lean(self._env)
+        self._connected = make_years([site]).session_of[ONLY_YEAR] != NO_SESSION
         self._bind()
 
     @property

@@ -1,8 +1,8 @@
 """CityLearn's hour without what CityLearn keeps for reports and nobody here reads.
 
-The equations are CityLearn's own code, also where this module names them: `_with_scalars` runs the code of a method
-of CityLearn with functions for one number in the place of NumPy's functions for arrays. What is left out is listed
-in `replay.LEFT_OUT`, and `docs/environment.md` says why none of it can reach a result.
+The equations stay CityLearn's code: `_with_scalars` runs a method of CityLearn with functions for one number in the
+place of NumPy's for arrays, which give the same number. `replay.LEFT_OUT` lists what is left out, and
+`docs/environment.md` says why no replayed number depends on it.
 
 ==========================  ==========================================================================================
 class                       what it changes
@@ -11,8 +11,7 @@ class                       what it changes
 `_LeanCharger`              one number is clipped as one number
 `_LeanVehicle`              a car that is away keeps the time, not a state of charge
 `_LeanOps`                  no observations of chargers, no record of what was asked and why it was cut
-`_LeanRuntime`              a step without observation and reward (CityLearn's `step_without_feedback`), and only the
-                            chargers with a car are asked for one
+`_LeanRuntime`              only chargers with a car are asked for one, and given an action
 ==========================  ==========================================================================================
 """
 
@@ -48,7 +47,7 @@ CONNECTED = 1
 
 
 def make_lean(env: environment.CityLearnEnv) -> None:
-    """Leave out of an environment what is kept for reports; its next `reset` and steps are lean.
+    """Leave out of an environment at its start what is kept for reports.
 
     Raises
     ------
@@ -146,11 +145,28 @@ class _LeanBattery(Battery):  # type: ignore[misc]
         }
         battery.__class__ = cls
         vars(battery).update(constants)
+        battery._view_series()
 
     next_time_step = _with_scalars(StorageDevice.next_time_step)
     get_max_input_power = _with_scalars(Battery.get_max_input_power)
     get_current_efficiency = _with_scalars(Battery.get_current_efficiency)
     degrade = _with_scalars(Battery.degrade)
+
+    def reset(self) -> None:
+        """Go back to the start."""
+        super().reset()
+        self._view_series()
+
+    def _view_series(self) -> None:
+        """Read and write CityLearn's series of states of charge as numbers of Python, in the same array."""
+        series: dict[str, Any] = self.__dict__
+        self._lean_soc = series["_StorageDevice__soc"]
+        for name in ("_StorageDevice__soc", "_StorageDevice__soc_initialized"):
+            series[name] = memoryview(series[name])
+
+    @property
+    def soc(self) -> Any:
+        return self._lean_soc
 
     def _minimum_soc(self) -> float:
         return self._lean_lowest_soc  # type: ignore[no-any-return]
@@ -177,7 +193,7 @@ class _LeanBattery(Battery):  # type: ignore[misc]
 
     @efficiency.setter
     def efficiency(self, efficiency: float) -> None:
-        assert 0.0 < efficiency <= 1.0, "efficiency must be > 0 and <= 1.0 for storage devices."  # noqa: S101 - CityLearn's
+        assert 0.0 < efficiency <= 1.0, "efficiency must be > 0 and <= 1.0 for storage devices."
         history = self._efficiency_history
         if len(history) > 1:
             history[-1] = efficiency
@@ -239,20 +255,26 @@ class _LeanRuntime(CityLearnRuntimeService):  # type: ignore[misc]
         super().__init__(env)
         (self._building,) = env.buildings
         chargers = list(self._building.electric_vehicle_chargers)
+        # What `parse_actions` makes of positions says where each charger's and the storage's action is.
         layout = super().parse_actions(list(range(len(env.action_names[0]))))[0]
         index_of = layout.pop(CHARGER_ACTIONS, {})
         self._storage = layout.items()
         self._actions = [(charger.charger_id, index_of[charger.charger_id]) for charger in chargers]
-        state = np.array([charger.charger_simulation.electric_vehicle_charger_state for charger in chargers])
-        here = [np.flatnonzero(row).tolist() for row in state.T == CONNECTED]
+        states = [charger.charger_simulation.electric_vehicle_charger_state for charger in chargers]
+        connected = np.array(states).reshape(len(chargers), env.time_steps) == CONNECTED
+        here = [np.flatnonzero(row).tolist() for row in connected.T]
         self._actions_at = [[self._actions[index] for index in row] for row in here]
         self._chargers_at = [[chargers[index] for index in row] for row in here]
+        vehicle_of = {vehicle.name: vehicle for vehicle in env.electric_vehicles}
+        self._vehicles_at = [
+            [vehicle_of[charger.charger_simulation.electric_vehicle_id[step]] for charger in row]
+            for step, row in enumerate(self._chargers_at)
+        ]
         for vehicle in env.electric_vehicles:
             vehicle.lean_connected = [False] * len(here)
-        vehicle_of = {vehicle.name: vehicle for vehicle in env.electric_vehicles}
-        for step, row in enumerate(self._chargers_at):
-            for charger in row:
-                vehicle_of[charger.charger_simulation.electric_vehicle_id[step]].lean_connected[step] = True
+        for step, row in enumerate(self._vehicles_at):
+            for vehicle in row:
+                vehicle.lean_connected[step] = True
 
     def parse_actions(self, actions: Sequence[float]) -> list[dict[str, Any]]:
         """Return the actions by name: of the chargers, those with a car, or with a request that a limit counts."""
@@ -268,9 +290,7 @@ class _LeanRuntime(CityLearnRuntimeService):  # type: ignore[misc]
         """Connect the cars of this step; none is announced before it comes."""
         step = self.env.time_step
         building = SimpleNamespace(electric_vehicle_chargers=self._chargers_at[step])
-        offer = SimpleNamespace(
-            buildings=[building], electric_vehicles=self.env.electric_vehicles, time_step=step
-        )
+        offer = SimpleNamespace(buildings=[building], electric_vehicles=self._vehicles_at[step], time_step=step)
         _associate(SimpleNamespace(env=offer))
 
     def simulate_unconnected_ev_soc(self) -> None:
