@@ -46,7 +46,7 @@ ROOMS = {
 }
 
 MAY_IMPORT = {
-    "citylearn": r"env/citylearn\.py|site/citylearn_files/\w+\.py",
+    "citylearn": r"env/(lean_)?citylearn\.py|site/citylearn_files/\w+\.py",
     "stable_baselines3": r"(agents|training)/\w+\.py|env/vec_env\.py",
 }
 

@@ -91,14 +91,6 @@ def test_128_chargers(tmp_path, n_days):
     assert_same_run(Twin(site), CityLearnSimulator(schema, site), *random_actions(rng, site))
 
 
-@pytest.mark.parametrize("bess", BESS)
-def test_silence_changes_nothing(tmp_path, bess):
-    rng = np.random.default_rng(7)
-    schema, site = stored(random_site(rng, 3, 50, bess=bess), tmp_path)
-    plain = CityLearnSimulator(schema, site, silent=False, check_invariants=True)
-    assert_same_run(plain, CityLearnSimulator(schema, site), *random_actions(rng, site))
-
-
 @pytest.fixture(scope="module")
 def year(tmp_path_factory):
     """Four days whose nights are free of cars, with batteries that lose but do not fade, and a whole run of them."""

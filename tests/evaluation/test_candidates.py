@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from iquitos_citylearn.env.observation import forecast_hours, observation_names
+from iquitos_citylearn.env.replay import LEFT_OUT
 from iquitos_citylearn.evaluation.candidates import (
     Candidate,
     certify_and_write,
@@ -106,8 +107,8 @@ def test_keys_of_the_result_in_their_order(evaluated):
 
 def test_it_says_what_citylearn_replayed(evaluated):
     assert evaluated.result["certification"] == {
-        "headline": {"year": 2023, "n_steps": 72, "max_abs_deviation": 0.0},
-        "sampled": {"year": 101, "n_steps": 72, "max_abs_deviation": 0.0},
+        "headline": {"year": 2023, "n_steps": 72, "max_abs_deviation": 0.0, "left_out": LEFT_OUT},
+        "sampled": {"year": 101, "n_steps": 72, "max_abs_deviation": 0.0, "left_out": LEFT_OUT},
     }
 
 
@@ -277,7 +278,8 @@ def test_a_sample_is_replayed_from_a_data_set_of_its_own_up_to_its_last_step(yea
     folder = tmp_path / "sampled_year"
     folder.mkdir()
     (folder / "left_by_a_killed_process").touch()
-    assert certify_sample(rollout, trace, years[1].site, folder) == {"n_steps": 30, "max_abs_deviation": 0.0}
+    certified = certify_sample(rollout, trace, years[1].site, folder)
+    assert certified == {"n_steps": 30, "max_abs_deviation": 0.0, "left_out": LEFT_OUT}
     rollout.net_kwh[29] += 1.0
     assert not folder.exists()
     assert certify_sample(rollout, trace, years[1].site, folder)["max_abs_deviation"] == pytest.approx(1.0)

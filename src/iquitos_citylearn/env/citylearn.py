@@ -1,18 +1,15 @@
 """The site in CityLearn itself: the building with its battery on automatic dispatch, and the simulator over it."""
 
 import json
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from citylearn.building import Building
 from citylearn.citylearn import CityLearnEnv
-from citylearn.internal.building_ops import BuildingOpsService
-from citylearn.reward_function import RewardFunction
 
 from iquitos_citylearn.env.arrays import NO_SESSION, ONLY_YEAR, make_years
+from iquitos_citylearn.env.lean_citylearn import make_lean
 from iquitos_citylearn.env.simulator import StepResult, check_action, check_window
 from iquitos_citylearn.site.model import FloatArray, Site
 
@@ -38,49 +35,16 @@ class AutomaticBessBuilding(Building):  # type: ignore[misc]
         self.update_electrical_storage(-deficit_kwh / self.electrical_storage.nominal_power)
 
 
-class NoReward(RewardFunction):  # type: ignore[misc]
-    """CityLearn's reward is not used here; this one asks for no observation."""
-
-    def get_required_observation_names(self) -> Iterable[str]:
-        """Return that nothing is needed."""
-        return ()
-
-    def calculate(self, observations: list[Mapping[str, float]]) -> list[float]:  # noqa: ARG002 - its signature
-        """Return no reward."""
-        return [0.0]
-
-
 class _SilentEnv(CityLearnEnv):  # type: ignore[misc]
-    """CityLearn without the building of observations: the state is read from its devices."""
+    """CityLearn without reward and observations: the state is read from its devices."""
 
     @property
     def observations(self) -> list[list[float]]:
         return [[]]
 
-
-class _SilentOps(BuildingOpsService):  # type: ignore[misc]
-    """Application of actions without the chargers' observations and the record of what was asked and why it was cut."""
-
-    def _record_charger_action_feedback(self, *_: Any) -> None: ...
-
-    def _record_charger_post_apply_feedback(self, *_: Any) -> None: ...
-
-    def update_ev_charger_observations(self, observations: Any, *_: Any, **__: Any) -> Any:
-        return observations
-
-
-def _silence(building: Building) -> None:
-    """Leave out the record of actions, and look up the chargers' series once instead of at every access."""
-    building._ops_service = _SilentOps(building)
-    for charger in building.electric_vehicle_chargers:
-        series = charger.charger_simulation
-        names = [name.removeprefix("_") for name in vars(series)]
-        charger.charger_simulation = SimpleNamespace(**{name: _listed(getattr(series, name)) for name in names})
-
-
-def _listed(series: Any) -> Any:
-    """Return an array as a list of the same numbers: one at a time, those are read faster."""
-    return series.tolist() if isinstance(series, np.ndarray) else series
+    def step(self, actions: list[list[float]]) -> tuple[list[list[float]], list[float], bool, bool, dict[str, Any]]:
+        (values,) = actions
+        return [[]], [], *self._runtime_service.step_without_feedback(values), {}
 
 
 class CityLearnSimulator:
@@ -95,7 +59,7 @@ class CityLearnSimulator:
     start_step, end_step, bess_soc
         Part of the year (see `check_window`).
     silent : bool
-        Leave out CityLearn's observations, reward and action feedback, which nothing here reads.
+        Leave out what CityLearn keeps for reports and nothing here reads (`lean_citylearn`, `replay.LEFT_OUT`).
     check_invariants : bool
         Let CityLearn assert its own energy balance and bounds in every step.
 
@@ -103,6 +67,8 @@ class CityLearnSimulator:
     ------
     ValueError
         When the part of the year cannot be run, or the data set's actions are not those of the site.
+    RuntimeError
+        When `silent` and the installed CityLearn is not the one that was read for it.
     """
 
     def __init__(
@@ -123,13 +89,13 @@ class CityLearnSimulator:
         schema = _part_of_schema(schema_path, site, self.start_step, self.end_step, bess_soc)
         schema["physics_invariant_checks"] = check_invariants
         if silent:
-            self._env = _SilentEnv(schema, offline=True, active_observations=["hour"], reward_function=NoReward)
-            for building in self._env.buildings:
-                _silence(building)
+            self._env = _SilentEnv(schema, offline=True, active_observations=["hour"])
         else:
             self._env = CityLearnEnv(schema, offline=True)
-        self._connected = make_years([site]).session_of[ONLY_YEAR] != NO_SESSION
         self._order = _action_order(self._env, site)
+        if silent:
+            make_lean(self._env)
+        self._connected = make_years([site]).session_of[ONLY_YEAR] != NO_SESSION
         self._bind()
 
     @property

@@ -25,6 +25,11 @@ N_PARTS = 9
 Nine parts and the sampled weeks of another year give each of two processes five tasks.
 """
 FIRST_HOUR = 1
+LEFT_OUT = (
+    "observations, rewards, the record of cut requests, histories of efficiencies, requests to chargers without a car, "
+    "cars that are announced or away"
+)
+"""What CityLearn does not do in a replay because no replayed number depends on it (`env/lean_citylearn.py`)."""
 
 
 class Trajectory(NamedTuple):

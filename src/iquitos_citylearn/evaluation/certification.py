@@ -4,7 +4,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-from iquitos_citylearn.env.replay import Trajectory, replay
+from iquitos_citylearn.env.replay import LEFT_OUT, Trajectory, replay
 from iquitos_citylearn.policies.rollout import Rollout, Trace
 from iquitos_citylearn.runtime.artifacts import scratch_folder
 from iquitos_citylearn.site.citylearn_files.reader import read_dataset
@@ -47,13 +47,17 @@ def certify(
     -------
     dict
         `n_steps` replayed, and the largest absolute deviation of net consumption, battery SOC, charger energies and
-        car SOCs between CityLearn and the twin.
+        car SOCs between CityLearn and the twin; what CityLearn `left_out`.
     """
     trajectory = Trajectory(rollout.net_kwh, rollout.bess_soc, trace.charger_kwh, rollout.ev_soc)
     dispatched = site.bess_dispatch == "agent"
     bess_action = trace.bess_action if dispatched else None
     replayed = replay(schema, site, trace.charger_action, bess_action, trajectory, n_steps, executor=executor)
-    return {"n_steps": replayed.n_steps, "max_abs_deviation": replayed.max_abs_deviation}
+    return {
+        "n_steps": replayed.n_steps,
+        "max_abs_deviation": replayed.max_abs_deviation,
+        "left_out": LEFT_OUT,
+    }
 
 
 def certify_sample(rollout: Rollout, trace: Trace, site: Site, folder: Path) -> dict[str, Any]:

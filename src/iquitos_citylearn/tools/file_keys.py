@@ -104,6 +104,8 @@ RESULT = (
     Key("certification.<part>.n_steps", "Hours replayed.", "h"),
     Key("certification.<part>.max_abs_deviation", "Largest deviation of an energy [kWh] or SOC between CityLearn and "
         "the twin; 0 in a complete result."),
+    Key("certification.<part>.left_out", "What CityLearn did not do because no replayed number depends on it; "
+        "[The environment](environment.md) says why."),
     Key("runs[].seed", "Training seed of the run."),
     Key("runs[].year", "Seed of its year."),
     Key("runs[].<key figure>", "Of that seed in that year."),
