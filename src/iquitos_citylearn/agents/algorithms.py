@@ -97,11 +97,12 @@ def make_model(
         if chosen is SAC:
             policy = PerChargerSACPolicy
             policy_kwargs["action_mapping"] = params.action_mapping
-            kwargs["replay_buffer_class"] = PerChargerReplayBuffer
+            buffer, buffer_class = "replay_buffer", PerChargerReplayBuffer
         else:
             policy = PerChargerPolicy
-            kwargs["rollout_buffer_class"] = PerChargerRolloutBuffer
-            kwargs |= {"rollout_buffer_kwargs": with_bess} if with_bess else {}
+            buffer, buffer_class = "rollout_buffer", PerChargerRolloutBuffer
+        kwargs[f"{buffer}_class"] = buffer_class
+        kwargs[f"{buffer}_kwargs"] = dict(kwargs.get(f"{buffer}_kwargs", {})) | with_bess
     device = resolve_device(agent, params.device)
     try:
         return chosen(policy, training_env, seed=seed, device=device, policy_kwargs=policy_kwargs, **kwargs)
