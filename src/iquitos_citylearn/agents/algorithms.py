@@ -97,11 +97,12 @@ def make_model(
         if chosen is SAC:
             policy = PerChargerSACPolicy
             policy_kwargs["action_mapping"] = params.action_mapping
-            buffer, buffer_class = "replay_buffer", PerChargerReplayBuffer
+            buffer = "replay_buffer"
+            kwargs["replay_buffer_class"] = PerChargerReplayBuffer
         else:
             policy = PerChargerPolicy
-            buffer, buffer_class = "rollout_buffer", PerChargerRolloutBuffer
-        kwargs[f"{buffer}_class"] = buffer_class
+            buffer = "rollout_buffer"
+            kwargs["rollout_buffer_class"] = PerChargerRolloutBuffer
         kwargs[f"{buffer}_kwargs"] = dict(kwargs.get(f"{buffer}_kwargs", {})) | with_bess
     device = resolve_device(agent, params.device)
     try:

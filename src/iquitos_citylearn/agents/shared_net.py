@@ -48,7 +48,7 @@ class _Forward(torch.autograd.Function):
         return outputs.addmv_(x[:, x.shape[1] - skip.shape[1] :], skip[0], alpha=gain)
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the gradients of changing inputs and weights, None where nobody asks."""
         x, hidden, last_hidden, skip, first, second, output = ctx.saved_tensors
         of_last = torch.ops.aten.threshold_backward(gradient[:, None] * output, last_hidden, 0.0)
@@ -102,5 +102,5 @@ class SharedNet(nn.Module):
         """
         first, second, output = self.first, self.second, self.output
         weights = first.weight, first.bias, second.weight, second.bias, output.weight, output.bias
-        outputs: torch.Tensor = _Forward.apply(rows, changing, self.skip, self.skip_gain, *weights)
+        outputs: torch.Tensor = _Forward.apply(rows, changing, self.skip, self.skip_gain, *weights)  # type: ignore[no-untyped-call]
         return outputs
