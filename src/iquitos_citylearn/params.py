@@ -14,6 +14,8 @@ from iquitos_citylearn.runtime.class_path import check_class_path
 WEIGHT_SUM_TOLERANCE = 1e-9
 PLAIN_LAYERS = [256, 256]
 """Hidden layers of Stable-Baselines3's MlpPolicy under the profile `plain`."""
+PER_CHARGER_BUFFERS = ("replay_buffer_kwargs", "rollout_buffer_kwargs")
+"""Keyword arguments that only the buffers of the per-charger policies take."""
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -417,7 +419,8 @@ class Params(_Section):
             return params
         if self.train.profile == "raw":
             return params.model_copy(update={"action_mapping": "raw"})
-        kwargs = {**params.kwargs, "policy_kwargs": {"net_arch": PLAIN_LAYERS}}
+        kwargs = {name: value for name, value in params.kwargs.items() if name not in PER_CHARGER_BUFFERS}
+        kwargs |= {"policy_kwargs": {"net_arch": PLAIN_LAYERS}}
         return params.model_copy(update={"action_mapping": "raw", "policy": "plain", "kwargs": kwargs})
 
 

@@ -92,6 +92,17 @@ def test_resumed_equals_uninterrupted(params, training_folder, tmp_path, agent, 
     assert "resumed at step 0" not in caplog.text
 
 
+@pytest.mark.parametrize(("agent", "buffer"), [("sac", "replay_buffer_kwargs"), ("ppo", "rollout_buffer_kwargs")])
+def test_resumed_equals_uninterrupted_with_a_share_of_the_chargers(params, training_folder, tmp_path, agent, buffer):
+    kwargs = TINY[agent]["kwargs"] | {buffer: {"charger_share": 0.5}}
+    whole = train(job_in(tmp_path / "whole", agent, params, training_folder, kwargs=kwargs))
+    job = job_in(tmp_path / "parts", agent, params, training_folder, kwargs=kwargs)
+    for n_rollouts in (5, 3):
+        with pytest.raises(TrainingInterruptedError, match="SIGTERM"):
+            train(job, stop_after(n_rollouts))
+    assert train(job).payload == whole.payload
+
+
 @pytest.mark.parametrize("agent", ["sac", "a2c"])
 def test_resumed_within_a_month_with_a_battery_to_dispatch(params, stored_agent_bess, tmp_path, agent):
     for year, site in enumerate(years_of(stored_agent_bess.site, 4), start=1):

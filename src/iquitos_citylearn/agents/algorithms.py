@@ -143,10 +143,10 @@ def _policy_and_kwargs(
         if kwargs.get("n_steps", 1) != 1:
             raise ValueError(f"kwargs.n_steps is {kwargs['n_steps']}; networks shared by chargers learn from one step")
         kwargs["policy_kwargs"]["action_mapping"] = params.action_mapping
-        kwargs["replay_buffer_class"] = PerChargerReplayBuffer
+        buffer, kwargs["replay_buffer_class"] = "replay_buffer_kwargs", PerChargerReplayBuffer
     else:
-        kwargs["rollout_buffer_class"] = PerChargerRolloutBuffer
-        kwargs |= {"rollout_buffer_kwargs": with_bess} if with_bess else {}
+        buffer, kwargs["rollout_buffer_class"] = "rollout_buffer_kwargs", PerChargerRolloutBuffer
+    kwargs[buffer] = dict(kwargs.get(buffer, {})) | with_bess
     return network, kwargs
 
 

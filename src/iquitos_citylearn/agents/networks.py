@@ -5,7 +5,6 @@ own block and the site part, not on which charger it stands at. Sharing the weig
 every step give as many samples as there are cars. Rows of empty chargers are skipped.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from iquitos_citylearn.agents.shared_net import ROWS_AT_A_TIME, SharedNet
 from iquitos_citylearn.env.action import DEAD_ZONE, NEED_LEFT, NEED_REACHED
 from iquitos_citylearn.env.features import (
     CONNECTED,
@@ -30,12 +30,10 @@ ROW_PER_HOUR_LEFT, ROW_SHARE_NEEDED = ROW_FEATURES.index("per_hour_left"), ROW_F
 N_ACTION_FEATURES = 4
 LOGIT_RANGE = 1.0 - 2.0 * DEAD_ZONE
 """The needed share is shrunk to this range before atanh, so that 0 and 1 stay finite: the range between dead zones."""
-OUTPUT_GAIN = 0.01
-"""Gain of the orthogonal initialisation of an output."""
 
 
 class Rows(NamedTuple):
-    """Connected chargers of a batch, one row each.
+    """Connected chargers of a batch, one row each, and rows that fill up a multiple of `ROWS_AT_A_TIME`.
 
     Attributes
     ----------
@@ -48,7 +46,9 @@ class Rows(NamedTuple):
     site : Tensor, shape (batch, n_site_features)
         Site part of each observation.
     batch, charger : Tensor of int64, shape (n_rows,)
-        Where each row stands in the batch.
+        Place of each row in the batch.
+    n_connected : int
+        Number of connected chargers; the rows after them copy a charger of the batch, and nobody reads them.
     """
 
     connected: torch.Tensor
@@ -57,10 +57,12 @@ class Rows(NamedTuple):
     site: torch.Tensor
     batch: torch.Tensor
     charger: torch.Tensor
+    n_connected: int
 
     def spread(self, values: torch.Tensor) -> torch.Tensor:
         """Return one value per row as (batch, n_chargers); 0 at empty chargers."""
-        return torch.zeros_like(self.connected).index_put((self.batch, self.charger), values)
+        n = self.n_connected
+        return torch.zeros_like(self.connected).index_put((self.batch[:n], self.charger[:n]), values[:n])
 
 
 class ChargerRows(nn.Module):
@@ -107,9 +109,11 @@ class ChargerRows(nn.Module):
 
     def _rows(self, observation: torch.Tensor) -> Rows:
         site = observation[:, : self.n_site_features]
-        blocks = observation[:, self.n_site_features :].reshape(-1, self.n_chargers, N_CHARGER_FEATURES)
+        blocks = observation[:, self.n_site_features :].reshape(len(observation), -1, N_CHARGER_FEATURES)
         connected = blocks[:, :, CONNECTED]
-        batch, charger = torch.nonzero(connected > 0, as_tuple=True)
+        places = torch.nonzero(connected > 0)
+        n_connected = len(places)
+        batch, charger = nn.functional.pad(places, (0, 0, 0, ROWS_AT_A_TIME - n_connected % ROWS_AT_A_TIME)).unbind(1)
         row = blocks[batch, charger]
         needed, to_full, time_left = row[:, ENERGY_NEEDED], row[:, ENERGY_TO_FULL], row[:, TIME_TO_DEPARTURE]
         needed_hours = needed * self.energy_hours
@@ -117,7 +121,7 @@ class ChargerRows(nn.Module):
         share = torch.clamp(needed_hours, max=1.0)
         features = [needed, to_full, time_left, per_hour, needed_hours * per_hour, share, needed_logit(share)]
         stacked = torch.stack(features, dim=1)
-        return Rows(connected, stacked, torch.cat([site[batch], stacked], dim=1), site, batch, charger)
+        return Rows(connected, stacked, torch.cat([site[batch], stacked], dim=1), site, batch, charger, n_connected)
 
     def connected(self, observation: torch.Tensor) -> torch.Tensor:
         """Return 1 where a car is connected, else 0; 1 for the battery; shape (batch, n_actions)."""
@@ -128,10 +132,11 @@ class ChargerRows(nn.Module):
         """Return whether an action has an effect: on a car, or on the battery; shape (..., n_observations)."""
         return self.with_bess or bool(observation[..., self.n_site_features :: N_CHARGER_FEATURES].any())
 
-    def with_action(self, rows: Rows, action: torch.Tensor, mapping: str) -> torch.Tensor:
-        """Return the rows' inputs with N_ACTION_FEATURES more: each one's action and what it leaves [h at full power].
+    def with_action(self, rows: Rows, action: torch.Tensor, mapping: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the rows' inputs with N_ACTION_FEATURES more, and these alone, which follow the action's gradient.
 
-        That is the shortfall, the part of it that full power until departure cannot make up, and the overshoot.
+        They are each row's action and what it leaves [h at full power]: the shortfall, the part of it that full power
+        until departure cannot make up, and the overshoot.
         """
         row_action = action[rows.batch, rows.charger]
         delivered = self.delivered_hours(rows, row_action, mapping)
@@ -140,7 +145,7 @@ class ChargerRows(nn.Module):
         shortfall = torch.clamp(-surplus, min=0.0)
         unavoidable = torch.clamp(-surplus - hours_after, min=0.0)
         law = torch.stack([row_action, shortfall, unavoidable, torch.clamp(surplus, min=0.0)], dim=1)
-        return torch.cat([rows.inputs, law], dim=1)
+        return torch.cat([rows.inputs, law.detach()], dim=1), law
 
     def delivered_hours(self, rows: Rows, action: torch.Tensor, mapping: str) -> torch.Tensor:
         """Return the hours at full power that each row's action charges (the charging law of the car)."""
@@ -163,15 +168,6 @@ def mapped_share(mapping: str, u: torch.Tensor, needed: torch.Tensor) -> torch.T
     if mapping == "dead_zones":
         return torch.clamp((u - DEAD_ZONE) / (1.0 - 2.0 * DEAD_ZONE), 0.0, 1.0)
     return u
-
-
-def shared_net(n_inputs: int, width: int) -> nn.Sequential:
-    """Return a network of two hidden layers with one output, which starts near zero."""
-    first, second, output = nn.Linear(n_inputs, width), nn.Linear(width, width), nn.Linear(width, 1)
-    for layer, gain in ((first, math.sqrt(2)), (second, math.sqrt(2)), (output, OUTPUT_GAIN)):
-        nn.init.orthogonal_(layer.weight, gain)
-        nn.init.zeros_(layer.bias)
-    return nn.Sequential(first, nn.ReLU(inplace=True), second, nn.ReLU(inplace=True), output, nn.Flatten(0))
 
 
 def with_last(per_charger: torch.Tensor, of_bess: torch.Tensor) -> torch.Tensor:
@@ -197,16 +193,13 @@ class SharedActor(nn.Module):
 
     def __init__(self, rows: ChargerRows, width: int, gain: float, bound: float) -> None:
         super().__init__()
-        self.net = shared_net(N_ROW_FEATURES + rows.n_site_features, width)
-        self.skip = nn.Linear(N_ROW_FEATURES, 1, bias=False)
-        nn.init.zeros_(self.skip.weight)
-        self.bess = shared_net(rows.n_site_features, width) if rows.with_bess else None
-        self.gain, self.bound = gain, bound
+        self.net = SharedNet(rows.n_site_features + N_ROW_FEATURES, width, N_ROW_FEATURES, gain)
+        self.bess = SharedNet(rows.n_site_features, width) if rows.with_bess else None
+        self.bound = bound
 
     def forward(self, rows: Rows) -> torch.Tensor:
         """Return the means, shape (batch, n_actions); 0 at empty chargers."""
-        z = self.net(rows.inputs) + self.gain * self.skip(rows.features).squeeze(1)
-        means = rows.spread(self._bounded(z))
+        means = rows.spread(self._bounded(self.net(rows.inputs)))
         return means if self.bess is None else with_last(means, self._bounded(self.bess(rows.site)))
 
     def _bounded(self, z: torch.Tensor) -> torch.Tensor:
@@ -219,8 +212,8 @@ class SharedValue(nn.Module):
 
     def __init__(self, rows: ChargerRows, width: int) -> None:
         super().__init__()
-        self.car = shared_net(N_ROW_FEATURES + rows.n_site_features, width)
-        self.bess = shared_net(rows.n_site_features, width) if rows.with_bess else None
+        self.car = SharedNet(N_ROW_FEATURES + rows.n_site_features, width)
+        self.bess = SharedNet(rows.n_site_features, width) if rows.with_bess else None
 
     def forward(self, rows: Rows) -> torch.Tensor:
         """Return the values, shape (batch, n_actions); 0 at empty chargers."""
@@ -237,21 +230,18 @@ class SharedQ(nn.Module):
 
     def __init__(self, rows: ChargerRows, width: int, gain: float) -> None:
         super().__init__()
-        self.n_site_features = rows.n_site_features
         n_own = N_ROW_FEATURES + N_ACTION_FEATURES
-        self.car = shared_net(rows.n_site_features + n_own, width)
-        self.skip = nn.Linear(n_own, 1, bias=False)
-        nn.init.zeros_(self.skip.weight)
-        self.bess = shared_net(rows.n_site_features + 1, width) if rows.with_bess else None
+        self.car = SharedNet(rows.n_site_features + n_own, width, n_own)
+        self.bess = SharedNet(rows.n_site_features + 1, width) if rows.with_bess else None
         self.gain = gain
 
-    def forward(self, rows: Rows, inputs: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
+    def forward(self, rows: Rows, inputs: tuple[torch.Tensor, torch.Tensor], action: torch.Tensor) -> torch.Tensor:
         """Return the values of a batch of actions, shape (batch, n_actions); 0 at empty chargers.
 
         `inputs` is what `ChargerRows.with_action` makes of rows and action, once for all critics.
         """
-        linear = self.skip(inputs[:, self.n_site_features :]).squeeze(1)
-        values = rows.spread(self.gain * (self.car(inputs) + linear))
+        values = rows.spread(self.gain * self.car(*inputs))
         if self.bess is None:
             return values
-        return with_last(values, self.gain * self.bess(torch.cat([rows.site, action[:, -1:]], dim=1)))
+        of_bess = action[:, -1:]
+        return with_last(values, self.gain * self.bess(torch.cat([rows.site, of_bess.detach()], dim=1), of_bess))

@@ -3,18 +3,73 @@
 One reward for 128 cars tells an action of one of them little. Here every charger has its own part of the reward
 (`env/reward.py`), its own value and its own advantage; the losses of SAC, PPO and A2C work entry by entry and need no
 change: to them a batch of B steps and n chargers is one of B x n samples.
+
+Cars of one step have much in common, and an update costs as many rows as there are cars. So an update can take a share
+of the chargers of each step (`charger_share`), drawn anew each time: the mean over them estimates the mean over all.
 """
 
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from stable_baselines3.common.buffers import ReplayBuffer, RolloutBuffer
-from stable_baselines3.common.type_aliases import ReplayBufferSamples
+from stable_baselines3.common.type_aliases import ReplayBufferSamples, RolloutBufferSamples
 from stable_baselines3.common.vec_env import VecNormalize
 
 from iquitos_citylearn.env.features import N_CHARGER_FEATURES
+
+
+class DrawnChargers:
+    """Draws some of the chargers for each sample of an update, and says where they are in observation and action.
+
+    Parameters
+    ----------
+    n_observations, n_actions : int
+        Sizes of observation and action.
+    share : float
+        Share of the chargers, above 0 and at most 1; at least one charger is drawn.
+    with_bess : bool
+        Whether the last action is the battery's; every sample has it.
+
+    Raises
+    ------
+    ValueError
+        If the share is out of its range.
+    """
+
+    def __init__(self, n_observations: int, n_actions: int, share: float, *, with_bess: bool) -> None:
+        if not 0.0 < share <= 1.0:
+            raise ValueError(f"charger_share is {share!r}; it must be above 0 and at most 1")
+        self.n_chargers = n_actions - with_bess
+        self.n_drawn = max(1, round(share * self.n_chargers))
+        self.n_actions = self.n_drawn + with_bess
+        self.n_site_features = n_observations - N_CHARGER_FEATURES * self.n_chargers
+        self.with_bess = with_bess
+
+    @property
+    def are_all(self) -> bool:
+        """Whether every charger is drawn each time."""
+        return self.n_drawn == self.n_chargers
+
+    def draw(self, n_samples: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Draw chargers; return the columns of observation and of action, an array (n_samples, ...) each.
+
+        The chargers of a sample are neighbours in a ring of random order, which is the same for all samples; where they
+        begin is drawn for each.
+        """
+        ring = np.random.permutation(self.n_chargers)  # noqa: NPY002 - a checkpoint holds the state of this generator
+        first = np.random.randint(self.n_chargers, size=n_samples)  # noqa: NPY002 - as above
+        ring = np.concatenate([ring, ring[: self.n_drawn]])
+        chargers = sliding_window_view(ring, self.n_drawn)[first]
+        blocks = (self.n_site_features + N_CHARGER_FEATURES * ring[:, None] + np.arange(N_CHARGER_FEATURES)).ravel()
+        drawn = sliding_window_view(blocks, N_CHARGER_FEATURES * self.n_drawn)[N_CHARGER_FEATURES * first]
+        site = np.broadcast_to(np.arange(self.n_site_features), (n_samples, self.n_site_features))
+        observed = np.concatenate([site, drawn], axis=1)
+        if self.with_bess:
+            chargers = np.pad(chargers, ((0, 0), (0, 1)), constant_values=self.n_chargers)
+        return observed, chargers
 
 
 class PerChargerRolloutBuffer(RolloutBuffer):
@@ -26,11 +81,14 @@ class PerChargerRolloutBuffer(RolloutBuffer):
     ----------
     with_bess : bool
         Whether a last column is the stationary battery's; it is always there, so that its episode is the year.
+    charger_share : float
+        Share of the chargers that an update takes of each step.
     """
 
-    def __init__(self, *args: Any, with_bess: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, with_bess: bool = False, charger_share: float = 1.0, **kwargs: Any) -> None:
         self.with_bess = with_bess
         super().__init__(*args, **kwargs)
+        self.drawn = DrawnChargers(self.obs_shape[0], self.action_dim, charger_share, with_bess=with_bess)
 
     def reset(self) -> None:
         """Empty the buffer."""
@@ -88,17 +146,54 @@ class PerChargerRolloutBuffer(RolloutBuffer):
             advantage = advantage * same_year
         self.returns = self.advantages + self.values
 
+    def _get_samples(self, batch_inds: NDArray[Any], env: VecNormalize | None = None) -> RolloutBufferSamples:
+        if self.drawn.are_all:
+            return super()._get_samples(batch_inds, env)
+        observed, acting = self.drawn.draw(len(batch_inds))
+        per_charger = (self.values, self.log_probs, self.advantages, self.returns)
+        return RolloutBufferSamples(
+            self.to_torch(_taken(self.observations, batch_inds, observed)),
+            self.to_torch(_taken(self.actions, batch_inds, acting)),
+            *(self.to_torch(_taken(array, batch_inds, acting).ravel()) for array in per_charger),
+        )
+
 
 class PerChargerReplayBuffer(ReplayBuffer):
     """A replay buffer whose rewards have a charger axis; samples give them, and `dones`, per step and charger.
 
     A session that ends needs no `done`: a charger without a car has value 0.
+
+    Parameters
+    ----------
+    with_bess : bool
+        Whether the last action is the stationary battery's.
+    charger_share : float
+        Share of the chargers that an update takes of each transition, the same in observation and next observation.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, with_bess: bool = False, charger_share: float = 1.0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.rewards = np.zeros((self.buffer_size, self.n_envs, self.action_dim), dtype=np.float32)
+        self.drawn = DrawnChargers(self.obs_shape[0], self.action_dim, charger_share, with_bess=with_bess)
 
     def _get_samples(self, batch_inds: NDArray[Any], env: VecNormalize | None = None) -> ReplayBufferSamples:
-        samples = super()._get_samples(batch_inds, env)
-        return samples._replace(dones=samples.dones.repeat_interleave(self.action_dim, dim=0))
+        if self.drawn.are_all:
+            samples = super()._get_samples(batch_inds, env)
+            return samples._replace(dones=samples.dones.repeat_interleave(self.action_dim, dim=0))
+        envs = np.random.randint(self.n_envs, size=len(batch_inds))  # noqa: NPY002 - as Stable-Baselines3 draws it
+        observed, acting = self.drawn.draw(len(envs))
+        dones = self.dones[batch_inds, envs] * (1.0 - self.timeouts[batch_inds, envs])
+        steps = batch_inds * self.n_envs + envs
+        arrays = (
+            _taken(self.observations, steps, observed),
+            _taken(self.actions, steps, acting),
+            _taken(self.next_observations, steps, observed),
+            np.repeat(dones, self.drawn.n_actions).reshape(-1, 1),
+            _taken(self.rewards, steps, acting).reshape(-1, 1),
+        )
+        return ReplayBufferSamples(*map(self.to_torch, arrays))
+
+
+def _taken(array: NDArray[np.float32], steps: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return some columns of each of some steps; the array's last axis has the columns, those before it the steps."""
+    return array.reshape(-1).take(steps[:, None] * array.shape[-1] + columns)

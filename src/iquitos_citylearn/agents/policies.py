@@ -135,9 +135,7 @@ class PerChargerPolicy(_PerCharger, ActorCriticPolicy):
         )
         self.action_net = nn.Identity()
         self.value_net = nn.Identity()  # type: ignore[assignment]
-        self.log_std = nn.Parameter(
-            torch.full(self.action_space.shape or (), self.log_std_init), requires_grad=self.learn_std
-        )
+        self.log_std = nn.Parameter(torch.full((1,), self.log_std_init), requires_grad=self.learn_std)
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
         self.rows = rows
         self.action_dist = _GaussianPerCharger(rows.n_chargers + rows.with_bess)
