@@ -15,10 +15,9 @@ from iquitos_citylearn.site.citylearn_files.reader import read_dataset
 from iquitos_citylearn.site.citylearn_files.writer import write_dataset
 from iquitos_citylearn.site.draw_files import write_draw
 from iquitos_citylearn.site.model import Site
+from tests.defaults import PARAMS
 from tests.pipelines import TINY, copy_project, repro, set_params
 from tests.small import setting_of, small_site, with_demand_charge, years_of
-
-ROOT = Path(__file__).resolve().parents[1]
 
 os.environ["DVC_NO_ANALYTICS"] = "true"  # of DVC in folders that tests make
 
@@ -32,8 +31,8 @@ class Stored(NamedTuple):
 
 @pytest.fixture(scope="session")
 def params() -> Params:
-    """The committed params."""
-    return load_params(ROOT / "params.yaml")
+    """The default params."""
+    return load_params(PARAMS)
 
 
 @pytest.fixture(scope="session", autouse=True)

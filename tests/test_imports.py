@@ -17,6 +17,7 @@ from iquitos_citylearn.tools.import_graph import (
     pins_used_by,
 )
 from iquitos_citylearn.tools.pipeline_file import entry_of, stages, write_pipeline
+from tests.pipelines import copy_sources, set_params
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 STAGES = dict(stages(PIPELINE))
@@ -68,10 +69,12 @@ def test_every_pin_is_known_to_the_graph():
     assert set().union(*PINS.values()) == set(pins)
 
 
-def test_deps_are_written_as_they_stand(tmp_path):
-    for name in ("dvc.yaml", "params.yaml"):
-        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    assert not write_pipeline(tmp_path), "run `make deps`"
+def test_what_follows_from_params_and_imports_is_written_once(tmp_path):
+    copy_sources(tmp_path)
+    assert not write_pipeline(tmp_path)
+    set_params(tmp_path, "site: {bess: {dispatch: agent}}")
+    assert write_pipeline(tmp_path)
+    assert not write_pipeline(tmp_path)
 
 
 def test_rooms_are_those_of_the_package():

@@ -6,9 +6,10 @@ import subprocess
 import pytest
 import yaml
 
+from tests.defaults import ROOT
 from tests.delivery.engine import DOCKER, IMAGE, OWNER, make_checkout, strangers_in
 from tests.delivery.programs import program
-from tests.pipelines import ROOT, run
+from tests.pipelines import run
 
 pytestmark = [pytest.mark.image, pytest.mark.timeout(1200)]
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.defaults import ROOT
 from tests.delivery.engine import DOCKER, IMAGE, OWNER, make_checkout, strangers_in
-from tests.pipelines import ROOT, run
+from tests.pipelines import run
 
 pytestmark = [pytest.mark.image, pytest.mark.timeout(3600)]
 

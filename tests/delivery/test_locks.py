@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.pipelines import ROOT
+from tests.defaults import ROOT
 
 LOCKS = ("base.lock", "torch-cuda.lock", "servers.lock")
 PIN = re.compile(r"^(\S+)==(\S+) \\$", flags=re.MULTILINE)

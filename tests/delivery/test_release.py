@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.pipelines import ROOT, dvc, repro, run
+from tests.defaults import ROOT
+from tests.pipelines import dvc, repro, run
 
 pytestmark = [pytest.mark.release, pytest.mark.timeout(1200)]
 

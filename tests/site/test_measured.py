@@ -10,8 +10,9 @@ from iquitos_citylearn.params import load_params
 from iquitos_citylearn.site.measured import MeasuredDataError, read_energy_csv, read_weather_csv
 from iquitos_citylearn.site.sun import mid_hour_sun
 from iquitos_citylearn.site.weather import generate_weather
+from tests.defaults import PARAMS
 
-SITE = load_params(Path(__file__).parents[2] / "params.yaml").site
+SITE = load_params(PARAMS).site
 SUN = mid_hour_sun(SITE.location, SITE.calendar)
 WEATHER = generate_weather(SITE.weather, SITE.location, SITE.calendar, np.random.default_rng(0))
 

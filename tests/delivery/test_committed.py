@@ -1,0 +1,65 @@
+"""The last commit is whole: README, study, params and pipeline say the same as its results. Part of a release's checks.
+
+The work tree has no say here: its user may have changed params and made results of their own.
+"""
+
+import io
+import subprocess
+import tarfile
+
+import pytest
+
+from iquitos_citylearn.comparison.text import comparison_text
+from iquitos_citylearn.runtime.artifacts import read_json
+from iquitos_citylearn.study.summary import COMPARISON, RESULTS, summary
+from iquitos_citylearn.tools.pipeline_file import write_pipeline
+from iquitos_citylearn.tools.readme import with_results
+from tests.defaults import ROOT
+
+pytestmark = pytest.mark.release
+
+
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory):
+    """The files of the last commit but the remote's."""
+    command = ["git", "archive", "HEAD", ":!release"]
+    archive = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    if archive.returncode != 0:
+        pytest.skip(f"NOT TESTED: no commit to look at: {archive.stderr.decode(errors='replace').strip()}")
+    folder = tmp_path_factory.mktemp("committed")
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
+        files.extractall(folder, filter="data")
+    return folder
+
+
+def test_readme_shows_the_comparison(committed):
+    text = (committed / "README.md").read_text(encoding="utf-8")
+    results = (committed / "metrics" / "comparison.md").read_text(encoding="utf-8")
+    assert with_results(text, results) == text, "run `make readme`"
+
+
+def test_the_comparisons_text_is_made_from_its_figures(committed):
+    comparison = read_json(committed / "metrics" / COMPARISON)
+    assert comparison_text(comparison) == (committed / "metrics" / "comparison.md").read_text(encoding="utf-8")
+
+
+def test_the_studys_summary_is_made_from_the_comparisons(committed):
+    results = committed / RESULTS
+    assert (results / "README.md").read_text() == summary(committed / "metrics", results), "run `make readme`"
+
+
+def test_the_text_of_each_case_is_made_from_its_comparison_and_says_when_it_was_run(committed):
+    cases = [file.parent for file in (committed / RESULTS).glob(f"*/{COMPARISON}")]
+    assert cases
+    for case in cases:
+        assert comparison_text(read_json(case / COMPARISON)) == (case / "comparison.md").read_text()
+        assert read_json(case / "run.json")["command"] == f"make study PART={case.name}"
+
+
+def test_the_pipeline_follows_from_params_and_imports(committed):
+    assert not write_pipeline(committed), "run `make deps`"
+
+
+def test_tests_start_from_the_committed_params(committed):
+    copied, shipped = committed / "tests" / "params.yaml", committed / "params.yaml"
+    assert copied.read_bytes() == shipped.read_bytes(), "copy params.yaml to tests/params.yaml"
