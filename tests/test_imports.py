@@ -36,7 +36,7 @@ ROOMS = {
     "evaluation": {"runtime", "params", "site", "env", "policies", "optimum", "agents", "training"},
     "comparison": {"runtime", "site", "evaluation"},
     "status": {"runtime", "training", "evaluation"},
-    "tools": {"runtime", "params", "policies"},
+    "tools": {"runtime", "params", "policies", "comparison"},
     "stages": {"runtime", "params", "site", "env", "policies", "agents", "training", "evaluation", "comparison"},
     "study": {"runtime", "params", "site", "env", "policies", "optimum", "evaluation", "comparison", "tools", "stages"},
     "cli": {"runtime", "params", "policies", "training", "status", "stages"},

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from iquitos_citylearn.runtime.lock import is_held
+from iquitos_citylearn.tools.folder import tell_dvc_of_git
 
 GRACE_SECONDS = 30.0
 POLL_SECONDS = 0.1
@@ -33,6 +34,7 @@ def run_pipeline(arguments: Sequence[str] = ()) -> int:
     int
         DVC's exit status, or 128 + the signal's number when a signal ended the run.
     """
+    tell_dvc_of_git()
     _forget_ended()
     received: list[int] = []
     previous = {number: signal.signal(number, lambda n, _: received.append(n)) for number in SIGNALS}
