@@ -13,7 +13,7 @@ unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup repro smoke study test lint lock licences deps readme pull release release-check report image image-test test-servers test-long bench bench-compare
+.PHONY: help setup repro smoke study test lint lock licences deps pages readme pull release release-check report image image-test test-servers test-long bench bench-compare
 
 DOCKER ?= docker
 TORCH ?= cuda
@@ -93,6 +93,9 @@ readme: $(READY) ## Put the results in metrics/ into the README, and beside thos
 
 deps: $(READY) ## Write into dvc.yaml what follows from params.yaml, the register of policies and the imports
 	$(PY) -m iquitos_citylearn.tools.pipeline_file
+
+pages: $(READY) ## Write docs/params.md and docs/results.md from the models, params.yaml and the table of key figures
+	$(PY) -m iquitos_citylearn.tools.reference_pages
 
 bench: $(READY) ## Measure speed, all parts or PARTS="simulator start_up" (needs data/site)
 	$(PY) -m bench $(PARTS)

@@ -1,13 +1,12 @@
 """Small random sites for tests: valid, general, and made of values that CityLearn holds exactly (float32)."""
 
 from dataclasses import fields, is_dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from iquitos_citylearn.params import BessDispatch
 from iquitos_citylearn.site.model import Battery, Charger, Curve, Sessions, Site, Weather, flat_efficiency
-
-Bess = Literal["automatic", "agent", "none"]
 
 DAYS_PER_MONTH = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
@@ -17,7 +16,7 @@ def random_site(
     n_chargers: int = 2,
     n_steps: int = 48,
     *,
-    bess: Bess = "automatic",
+    bess: BessDispatch = "automatic",
     plain: bool = False,
     busy_share: float = 0.9,
     longest_stay: int = 9,
@@ -38,7 +37,7 @@ def random_site(
         weather=_weather(rng, n_steps),
         pv_rated_power_kwp=float(rng.uniform(1, 200)),
         bess=None if bess == "none" else _battery(rng, 5, 200, plain=plain),
-        bess_automatic=bess != "agent",
+        bess_dispatch=bess,
         chargers=chargers,
         sessions=_sessions(rng, n_chargers, n_steps, busy_share, longest_stay),
     )

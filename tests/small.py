@@ -80,6 +80,7 @@ def hand_site(sessions, chargers=None, n_steps=48, load_kwh=0.0, pv_kwh=0.0, pri
         ),
         pv_rated_power_kwp=10.0,
         bess=battery,
+        bess_dispatch="none" if battery is None else "automatic",
         chargers=chargers or (charger("charger_001", 2.0, 4.0), charger("charger_002", 4.0, 4.0)),
         sessions=Sessions(
             charger=table[:, 0].astype(np.int64),

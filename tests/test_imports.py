@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from iquitos_citylearn.tools.import_graph import (
+    ALGORITHMS,
     NUMERICS,
     PINS,
     ROOT,
@@ -26,7 +27,7 @@ MODULES = sorted(path.relative_to(ROOT) for path in (ROOT / SOURCES).rglob("*.py
 # What each room may import, besides itself. The rooms are in the order of the floors: none imports one further down.
 ROOMS = {
     "runtime": set(),
-    "params": set(),
+    "params": {"runtime"},
     "site": {"runtime", "params"},
     "env": {"runtime", "params", "site"},
     "policies": {"params", "site", "env"},
@@ -34,9 +35,9 @@ ROOMS = {
     "agents": {"runtime", "params", "env"},
     "training": {"runtime", "params", "site", "env", "agents"},
     "evaluation": {"runtime", "params", "site", "env", "policies", "optimum", "agents", "training"},
-    "comparison": {"runtime", "site", "evaluation"},
+    "comparison": {"runtime", "site", "policies", "evaluation"},
     "status": {"runtime", "training", "evaluation"},
-    "tools": {"runtime", "params", "policies", "comparison"},
+    "tools": {"runtime", "params", "policies", "evaluation", "comparison"},
     "stages": {"runtime", "params", "site", "env", "policies", "agents", "training", "evaluation", "comparison"},
     "study": {"runtime", "params", "site", "env", "policies", "optimum", "evaluation", "comparison", "tools", "stages"},
     "cli": {"runtime", "params", "policies", "training", "status", "stages"},
@@ -58,8 +59,9 @@ def test_stage_depends_on_the_modules_it_imports(name):
     assert declared == {module.as_posix() for module in modules_used_by(entry_of(name))}, "run `make deps`"
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", [name for name in STAGES if ALGORITHMS not in modules_used_by(entry_of(name))])
 def test_stage_names_the_versions_it_uses(name):
+    """Those that load an algorithm follow the params as well: the checks of a release look at these."""
     declared = next(item[NUMERICS] for item in STAGES[name]["params"] if NUMERICS in item)
     assert set(declared) == pins_used_by(entry_of(name)), "run `make deps`"
 

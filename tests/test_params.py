@@ -43,6 +43,7 @@ STATED = {
     "site.charging.fleets.mototaxi.arrival_soc": 0.25,
     "site.charging.fleets.mototaxi.required_soc": 0.85,
     "environment.evening_peak_hours": (18, 19, 20, 21),
+    "site.grid.peak_tariff_hours": (18, 19, 20, 21),
     "reward.priority_mode": "co2_focus",
     "reward.weights.co2_focus.co2": 0.50,
     "reward.weights.co2_focus.solar_self_consumption": 0.20,
@@ -96,9 +97,9 @@ def test_a_rollout_is_1024_steps(params, agent):
 
 
 def test_there_are_three_seeds_and_no_agent_trains_on_the_headline_year(params):
-    for agent in (params.train.sac, params.train.ppo, params.train.a2c):
+    for agent in params.train.agents.values():
         assert len(agent.seeds) == 3
-    assert params.train.a2c.device in ("auto", "cpu")
+    assert params.train.agents["a2c"].device in ("auto", "cpu")
     assert len(params.site.draws.training_seeds) >= 4
     assert params.site.draws.headline_seed not in params.site.draws.training_seeds
 
@@ -132,7 +133,7 @@ def test_every_value_stands_under_a_comment():
         ({"site__grid__import_limit_kw": 0}, "site.grid.import_limit_kw is 0: Input should be greater than 0"),
         (
             {"site__grid__import_limit_kw": 400},
-            "site: grid.import_limit_kw is 400, but bess dispatches itself after requests are cut; one of the two must",
+            "site: grid.import_limit_kw is 400; allowed: none with a battery on automatic dispatch",
         ),
         ({"site__pv__rated_power_kwp": 0}, "site.pv.rated_power_kwp is 0: Input should be greater than 0"),
         (
@@ -185,6 +186,8 @@ def test_every_value_stands_under_a_comment():
             {"environment__evening_peak_hours": [18, 24]},
             "environment.evening_peak_hours.1 is 24: Input should be less than or equal to 23",
         ),
+        ({"site__grid__peak_tariff_hours": []}, "site.grid.peak_tariff_hours: Tuple should have at least 1 item"),
+        ({"evaluation__least_laxity_limit_share": 1.5}, "evaluation.least_laxity_limit_share is 1.5: Input should be"),
         ({"environment__forecast_hours": 0}, "environment.forecast_hours is 0: Input should be greater than or equal"),
         (
             {"reward__priority_mode": "fast"},

@@ -14,6 +14,8 @@ from iquitos_citylearn.params import load_params
 from iquitos_citylearn.runtime.artifacts import read_json
 from iquitos_citylearn.stages.compare import result_files
 from iquitos_citylearn.study.case import prepare_case
+from iquitos_citylearn.tools.file_keys import COMPARISON, DATASET, ENVIRONMENT, REFERENCES, RESULT
+from tests.json_keys import keys_of, not_among
 from tests.pipelines import RUNNER, repro, set_params
 
 pytestmark = [pytest.mark.xdist_group("pipeline"), pytest.mark.timeout(1200)]
@@ -52,6 +54,23 @@ def test_metrics_show_is_flat(first_run):
     header, *rows = shown.splitlines()
     assert "grid_import_kwh" in header
     assert sum("result_" in row for row in rows) >= 5
+
+
+@pytest.mark.parametrize(
+    ("pattern", "keys", "absent"),
+    [
+        ("result_*.json", RESULT, {"error"}),
+        ("comparison.json", COMPARISON, {"absent.<file>"}),
+        ("references.json", REFERENCES, set()),
+        ("dataset.json", DATASET, set()),
+        ("environment.json", ENVIRONMENT, set()),
+    ],
+)
+def test_every_key_that_a_run_writes_is_documented_and_no_other(first_run, pattern, keys, absent):
+    contents = [read_json(file) for file in first_run[0].glob(f"metrics/{pattern}")]
+    assert set().union(*(not_among(keys, content) for content in contents)) == set()
+    written = set().union(*map(keys_of, contents))
+    assert {key.name for key in keys if not any(map(key.matches, written))} == absent
 
 
 def test_a_second_run_runs_nothing(project):

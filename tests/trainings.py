@@ -34,8 +34,8 @@ TINY = {
 
 def tiny_params(params: Params, agent: str, **changes) -> Params:
     """Return params whose training of an agent is tiny; there is a checkpoint every 60 steps."""
-    used = {"seeds": (0,), "device": "cpu", "checkpoint_every": 60, **TINY[agent], **changes}
-    agent_params = getattr(params.train, agent).model_copy(update=used)
+    used = {"seeds": (0,), "device": "cpu", "checkpoint_every": 60, **TINY.get(agent, {}), **changes}
+    agent_params = params.train.agents[agent].model_copy(update=used)
     return params.model_copy(update={"train": params.train.model_copy(update={agent: agent_params})})
 
 

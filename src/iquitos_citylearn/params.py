@@ -1,10 +1,15 @@
-"""Frozen models of `params.yaml`: the only reader of that file, and the only place where its limits stand."""
+"""Frozen models of `params.yaml`. Nothing else reads that file or says what its values may be."""
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from iquitos_citylearn.runtime.class_path import check_class_path
 
 WEIGHT_SUM_TOLERANCE = 1e-9
 PLAIN_LAYERS = [256, 256]
@@ -16,15 +21,43 @@ NonNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 HourOfDay = Annotated[int, Field(ge=0, le=23)]
+PeakHours = Annotated[tuple[HourOfDay, ...], Field(min_length=1, max_length=24)]
 Monthly = Annotated[tuple[Positive, ...], Field(min_length=12, max_length=12)]
 Hourly = Annotated[tuple[Positive, ...], Field(min_length=24, max_length=24)]
-LONGEST_OPENING_HOURS = 23
-"""The last car of a day and the first of the next have a free hour between them."""
 Autocorrelation = Annotated[float, Field(gt=-1, lt=1)]
+BessDispatch = Literal["none", "automatic", "agent"]
+"""Who dispatches the stationary battery: `none` where there is no battery."""
+LONGEST_OPENING_HOURS = 23
+"""A charger needs a free hour between the last car of a day and the first of the next."""
+AgentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+ClassPath = Annotated[str, AfterValidator(check_class_path)]
 
 
 class ParamsError(ValueError):
-    """Something in a params file is wrong; the message lists every problem."""
+    """Error in a params file; the message lists every problem."""
+
+
+def import_limit_problem(import_limit_kw: float | None, bess_dispatch: BessDispatch) -> str | None:
+    """Return what an import limit must be where this one is refused, None where it is allowed.
+
+    Parameters
+    ----------
+    import_limit_kw : float or None
+        Import that requests are cut down to [kW]; None: no limit.
+    bess_dispatch : BessDispatch
+        Who dispatches the stationary battery.
+
+    Notes
+    -----
+    CityLearn cuts the requests first. A battery on automatic dispatch acts after that and could break the limit.
+    """
+    if import_limit_kw is None:
+        return None
+    if not (math.isfinite(import_limit_kw) and import_limit_kw >= 0.0):
+        return "finite numbers from 0"
+    if bess_dispatch == "automatic":
+        return "none with a battery on automatic dispatch, which acts after requests are cut"
+    return None
 
 
 class _Section(BaseModel):
@@ -32,7 +65,7 @@ class _Section(BaseModel):
 
 
 class Location(_Section):
-    """Where the site stands."""
+    """Place and clock of the site."""
 
     latitude_deg: Annotated[float, Field(ge=-90, le=90)]
     longitude_deg: Annotated[float, Field(ge=-180, le=180)]
@@ -41,7 +74,7 @@ class Location(_Section):
 
 
 class Calendar(_Section):
-    """Which dates the rows stand for."""
+    """Dates of the rows."""
 
     year: Annotated[int, Field(ge=1970, le=2100)]
     n_days: Annotated[int, Field(ge=1, le=365)]
@@ -54,7 +87,7 @@ class Calendar(_Section):
 
 
 class Draws(_Section):
-    """Seeds of the years that are drawn."""
+    """Seeds of the drawn years."""
 
     headline_seed: Seed
     training_seeds: Annotated[tuple[Seed, ...], Field(min_length=4)]
@@ -148,11 +181,12 @@ class BessParams(_Section):
 
 
 class GridParams(_Section):
-    """What imported energy emits and costs, and how much of it the connection carries."""
+    """Emissions, prices and limit of imported energy."""
 
     carbon_intensity_kg_per_kwh: NonNegative
     tariff_usd_per_kwh: NonNegative
     peak_tariff_usd_per_kwh: NonNegative | None
+    peak_tariff_hours: PeakHours
     demand_charge_usd_per_kw_month: NonNegative
     import_limit_kw: Positive | None
 
@@ -175,7 +209,7 @@ class FleetParams(_Section):
 
 
 class ChargingParams(_Section):
-    """Who comes to charge, when, and with which need."""
+    """Opening hours, chargers, and the cars that use them."""
 
     opening_hour: Annotated[int, Field(ge=0, le=23)]
     closing_hour: Annotated[int, Field(ge=1, le=24)]
@@ -227,7 +261,7 @@ class ChargingParams(_Section):
 
 
 class SiteParams(_Section):
-    """All that makes the data set."""
+    """Everything that the data set is made from."""
 
     location: Location
     calendar: Calendar
@@ -240,20 +274,22 @@ class SiteParams(_Section):
     charging: ChargingParams
 
     @model_validator(mode="after")
-    def _no_limit_with_automatic_bess(self) -> Self:
-        automatic = self.bess is not None and self.bess.dispatch == "automatic"
-        if self.grid.import_limit_kw is not None and automatic:
-            raise ValueError(
-                f"grid.import_limit_kw is {self.grid.import_limit_kw:g}, but bess dispatches itself after requests are "
-                "cut; one of the two must be null"
-            )
+    def _limit_can_be_kept(self) -> Self:
+        allowed = import_limit_problem(self.grid.import_limit_kw, self.bess_dispatch)
+        if allowed is not None:
+            raise ValueError(f"grid.import_limit_kw is {self.grid.import_limit_kw:g}; allowed: {allowed}")
         return self
+
+    @property
+    def bess_dispatch(self) -> BessDispatch:
+        """Return who dispatches the stationary battery."""
+        return "none" if self.bess is None else self.bess.dispatch
 
 
 class EnvironmentParams(_Section):
-    """What every agent sees."""
+    """Evening peak of the reward, and what every agent sees."""
 
-    evening_peak_hours: Annotated[tuple[HourOfDay, ...], Field(min_length=1, max_length=24)]
+    evening_peak_hours: PeakHours
     forecast_hours: Annotated[int, Field(ge=1, le=24)]
     forecast_error_std: Annotated[float, Field(ge=0, le=2)]
     forecast_seed: Seed
@@ -279,7 +315,7 @@ class RewardWeights(_Section):
 
 
 class RewardParams(_Section):
-    """What an agent is paid for."""
+    """The reward of an agent."""
 
     priority_mode: str
     weights: Annotated[dict[str, RewardWeights], Field(min_length=1)]
@@ -300,9 +336,9 @@ class RewardParams(_Section):
 
 
 class EvaluationParams(_Section):
-    """Rules' own figures, and the statistics over seeds."""
+    """Settings of rules, and the statistics over seeds."""
 
-    least_laxity_limit_kw: Positive
+    least_laxity_limit_share: Annotated[float, Field(gt=0, le=1)]
     random_seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     bootstrap_resamples: Annotated[int, Field(ge=100, le=1_000_000)]
     confidence_level: Annotated[float, Field(gt=0, lt=1)]
@@ -310,8 +346,9 @@ class EvaluationParams(_Section):
 
 
 class AgentParams(_Section):
-    """How one agent is trained; `kwargs` are those of its Stable-Baselines3 class."""
+    """Training of one agent; `kwargs` are those of its algorithm, a class that builds on Stable-Baselines3."""
 
+    algorithm: ClassPath
     total_timesteps: Count
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     n_envs: Annotated[int, Field(ge=1, le=1024)]
@@ -342,17 +379,17 @@ def _looks_like_number(text: str) -> bool:
 
 
 class TrainParams(_Section):
-    """The three agents, and what is changed in all of them (`Params.agent`)."""
+    """The agents, each under its name, and the profile that changes all of them (`Params.agent`)."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[AgentName, AgentParams]
 
     profile: Literal["shipped", "raw", "plain"]
-    sac: AgentParams
-    ppo: AgentParams
-    a2c: AgentParams
 
     @property
-    def agents(self) -> dict[str, AgentParams]:
-        """Agents by name."""
-        return {"sac": self.sac, "ppo": self.ppo, "a2c": self.a2c}
+    def agents(self) -> Mapping[str, AgentParams]:
+        """Return the agents by name, in the order of the file, as they are under the profile `shipped`."""
+        return MappingProxyType(self.__pydantic_extra__)
 
 
 class Params(_Section):
@@ -365,8 +402,10 @@ class Params(_Section):
     train: TrainParams
 
     def agent(self, name: str) -> AgentParams:
-        """Return how an agent is trained under the profile in force."""
-        params: AgentParams = getattr(self.train, name)
+        """Return how an agent is trained under the profile in force; ParamsError if there is none of that name."""
+        if name not in self.train.agents:
+            raise ParamsError(f"agent is {name!r}; train has {', '.join(self.train.agents)}")
+        params = self.train.agents[name]
         if self.train.profile == "shipped":
             return params
         if self.train.profile == "raw":
@@ -402,7 +441,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def validate_params(content: Any, source: str) -> Params:
-    """Validate what a params file holds; ParamsError with every problem, `source` in front."""
+    """Return the params in the content of a file; ParamsError with every problem, `source` in front."""
     try:
         return Params.model_validate(_sequences_as_tuples(content))
     except ValidationError as error:

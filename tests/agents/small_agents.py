@@ -2,13 +2,12 @@
 
 import torch
 
-from iquitos_citylearn.agents.algorithms import ALGORITHMS, make_model
+from iquitos_citylearn.agents.algorithms import make_model
 from iquitos_citylearn.env.vec_env import ChargingVecEnv
 from tests.small import setting_of, small_site, years_of
 
 torch.set_num_threads(1)  # as in trainings; small networks only wait for each other's threads
 
-AGENTS = tuple(ALGORITHMS)
 POLICIES = ("per_charger", "plain")
 SMALL = {
     "sac": {
@@ -25,13 +24,14 @@ SMALL = {
     "ppo": {"total_timesteps": 64, "n_envs": 1, "kwargs": {"n_steps": 48, "batch_size": 16, "n_epochs": 2}},
     "a2c": {"total_timesteps": 64, "n_envs": 2, "kwargs": {"n_steps": 12}},
 }
+AGENTS = tuple(SMALL)
 
 
 def small_agent(params, agent, policy="per_charger", class_kwargs=None):
     """Return the params of an agent that trains in a second; `class_kwargs` are added to those of its class."""
     chosen = SMALL[agent] | {"policy": policy, "device": "cpu"}
     chosen["kwargs"] = chosen["kwargs"] | (class_kwargs or {})
-    return getattr(params.train, agent).model_copy(update=chosen)
+    return params.train.agents[agent].model_copy(update=chosen)
 
 
 def small_model(params, agent, policy="per_charger", seed=0, class_kwargs=None):

@@ -15,7 +15,7 @@ import pytest
 import torch
 from stable_baselines3 import A2C, PPO, SAC
 
-from iquitos_citylearn.agents.algorithms import ALGORITHMS, algorithm_class, read_model, resolve_device, write_model
+from iquitos_citylearn.agents.algorithms import algorithm_class, read_model, resolve_device, write_model
 from iquitos_citylearn.training.seed import training_record
 from tests.agents.small_agents import AGENTS, POLICIES, small_model, small_training
 from tests.defaults import PARAMS, ROOT
@@ -33,20 +33,18 @@ def trained(request, params, tmp_path_factory):
     return agent, policy, model, path
 
 
-def test_the_table_names_the_three():
-    assert dict(ALGORITHMS) == CLASSES
-    with pytest.raises(ValueError, match="agent is 'dqn'; valid are sac, ppo, a2c"):
-        algorithm_class("dqn")
+def test_the_params_name_the_three(params):
+    assert {name: algorithm_class(agent.algorithm) for name, agent in params.train.agents.items()} == CLASSES
 
 
-def test_the_classes_own_load_opens_it_and_predicts_the_same(trained):
+def test_the_classes_own_load_opens_it_and_predicts_the_same(trained, params):
     agent, _, model, path = trained
     low, high = model.observation_space.low, model.observation_space.high
     seen = np.random.default_rng(0).uniform(low, high, (30, len(low))).astype(np.float32)
     expected, _ = model.predict(seen, deterministic=True)
     assert expected.shape == (30, 3)
     assert expected.std() > 0.0
-    for loaded in (CLASSES[agent].load(path, device="cpu"), read_model(agent, path)):
+    for loaded in (CLASSES[agent].load(path, device="cpu"), read_model(params.agent(agent).algorithm, path)):
         np.testing.assert_array_equal(loaded.predict(seen, deterministic=True)[0], expected, strict=True)
         assert loaded.num_timesteps == model.num_timesteps
 
@@ -176,5 +174,5 @@ def test_devices(monkeypatch):
     with pytest.raises(ValueError, match=r"train\.ppo\.device is 'cuda', but torch .* finds no CUDA device here"):
         resolve_device("ppo", "cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert {agent: resolve_device(agent, "auto") for agent in AGENTS} == {"sac": "cuda", "ppo": "cuda", "a2c": "cpu"}
+    assert [resolve_device(agent, "auto") for agent in AGENTS] == ["cuda"] * 3
     assert resolve_device("sac", "cpu") == "cpu"

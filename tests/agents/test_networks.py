@@ -149,7 +149,7 @@ def test_cars_with_no_need_and_with_the_largest_get_finite_actions(model):
 @pytest.fixture(scope="module", params=AGENTS)
 def with_bess(request, params):
     """An untrained agent of a site whose battery it dispatches; its weights are far from their start."""
-    sites = [replace(site, bess_automatic=False) for site in years_of(small_site(4, bess="agent"), 4)]
+    sites = [replace(site, bess_dispatch="agent") for site in years_of(small_site(4, bess="agent"), 4)]
     agent_params = small_agent(params, request.param)
     setting = setting_of(sites, params, agent_params.action_mapping, keys=[1, 2, 3, 4])
     env = ChargingVecEnv(setting, agent_params.n_envs, 0, reward_per_charger=True)

@@ -2,20 +2,20 @@ import json
 
 import pytest
 
-from iquitos_citylearn.cli import Agent
-from iquitos_citylearn.comparison.compare import KEY_FIGURES, compare, read_present, read_results
+from iquitos_citylearn.comparison.compare import compare, read_present, read_results
 from iquitos_citylearn.comparison.seed_statistics import Resampling
 from iquitos_citylearn.comparison.text import comparison_text, verdict
+from iquitos_citylearn.evaluation.key_figures import COMPARED
 from iquitos_citylearn.evaluation.results import text_file
+from iquitos_citylearn.policies.register import REGISTER, Kind
 from iquitos_citylearn.runtime.artifacts import ArtifactError, write_json
-from iquitos_citylearn.stages.compare import POLICIES
 
 RESAMPLING = Resampling(n_resamples=200, confidence_level=0.95, seed=0)
 YEARS = (2023, 101)
 
 
 def run(co2_kg, year=2023, seed=None, total=-1.0, **others):
-    figures = dict.fromkeys((name for name in KEY_FIGURES if name != "reward.total"), 1.0)
+    figures = dict.fromkeys((name for name in COMPARED if name != "reward.total"), 1.0)
     share = (1000.0 - co2_kg) / 50.0
     shares = {"captured_share_co2": share, "captured_share_cost": share}
     named = {} if seed is None else {"seed": seed}
@@ -27,13 +27,19 @@ def run(co2_kg, year=2023, seed=None, total=-1.0, **others):
     )
 
 
-def result(agent, *runs, status="complete", **extra):
+def result(name, kind, *runs, status="complete", **extra):
     certification = {"headline": {"n_steps": 8760}, "sampled": {"n_steps": 672}}
-    return {"status": status, "agent": agent} | runs[0] | extra | {"certification": certification, "runs": list(runs)}
+    return (
+        {"status": status, "policy": name, "kind": kind}
+        | runs[0]
+        | extra
+        | {"certification": certification, "runs": list(runs)}
+    )
 
 
-def rule(agent, co2_kg):
-    return result(agent, *(run(co2_kg, year) for year in YEARS))
+def rule(name, co2_kg):
+    kind = "optimum" if name == "optimum" else "rule"
+    return result(name, kind, *(run(co2_kg, year) for year in YEARS))
 
 
 def agent(name, *co2_kg, **extra):
@@ -41,6 +47,7 @@ def agent(name, *co2_kg, **extra):
     figures = {"captured_share_co2": 0.25, "ev_service": 1.0}
     return result(
         name,
+        "agent",
         *runs,
         untrained=figures,
         best_constant={"action": 0.5} | figures,
@@ -52,19 +59,20 @@ def agent(name, *co2_kg, **extra):
 
 def write_results(folder):
     """Write a complete result of every policy that is compared."""
-    for number, name in enumerate(POLICIES):
-        content = agent(name, 950.0 + number) if name.lower() in list(Agent) else rule(name, 950.0 + number)
-        write_json(folder / f"result_{name}.json", content)
+    names = [entry.name for entry in REGISTER if not entry.needs_dispatched_bess]
+    for number, name in enumerate([*names, "sac", "ppo", "a2c"]):
+        content = rule(name, 950.0 + number) if name in names else agent(name, 950.0 + number)
+        write_json(folder / f"result_{name.upper()}.json", content)
 
 
 @pytest.fixture
 def results():
     return {
-        "UNCONTROLLED": rule("UNCONTROLLED", 1000.0),
-        "REQUIRED": rule("REQUIRED", 950.0),
-        "OPTIMUM": rule("OPTIMUM", 950.0),
-        "SAC": agent("SAC", 960.0, 940.0, 980.0),
-        "PPO": agent("PPO", 970.0, 930.0, 962.0),
+        "uncontrolled": rule("uncontrolled", 1000.0),
+        "required": rule("required", 950.0),
+        "optimum": rule("optimum", 950.0),
+        "sac": agent("sac", 960.0, 940.0, 980.0),
+        "ppo": agent("ppo", 970.0, 930.0, 962.0),
     }
 
 
@@ -108,7 +116,7 @@ def test_what_there_is_to_gain(results):
     assert compare(results, RESAMPLING)["to_gain"] == {
         "co2_kg": 50.0, "co2_kg_share": 0.05, "cost_usd": 100.0, "cost_usd_share": 0.05,
     }  # fmt: skip
-    del results["OPTIMUM"]
+    del results["optimum"]
     comparison = compare(results, RESAMPLING)
     assert comparison["to_gain"] == {}
     assert "is not known" in verdict(comparison)
@@ -125,7 +133,7 @@ def test_learning_is_credited_with_what_lies_above_the_best_constant(results):
 
 def test_a_figure_that_some_run_lacks_is_left_out(results):
     for name in ("ev_service", "captured_share_co2"):
-        results["PPO"]["runs"][1][name] = None
+        results["ppo"]["runs"][1][name] = None
     comparison = compare(results, RESAMPLING)
     ppo = comparison["policies"]["ppo"]
     assert "ev_service" not in ppo
@@ -142,7 +150,9 @@ def leaves(node):
 
 def test_nothing_but_numbers_in_nested_objects_with_names_for_dvc(results, tmp_path):
     comparison = compare(results, RESAMPLING)
-    assert all(type(leaf) in (int, float) for leaf in leaves(comparison))
+    kinds = [figures["kind"] for figures in comparison["policies"].values()]
+    assert set(kinds) <= set(Kind)
+    assert all(type(leaf) in (int, float) or leaf in kinds for leaf in leaves(comparison))
     write_json(tmp_path / "comparison.json", comparison)
     assert json.loads((tmp_path / "comparison.json").read_text()) == comparison
     for figures in comparison["policies"].values():
@@ -151,19 +161,19 @@ def test_nothing_but_numbers_in_nested_objects_with_names_for_dvc(results, tmp_p
 
 def test_every_policy_and_figure_has_its_place(results):
     for figures in policies(results).values():
-        assert {name.replace(".", "_") for name in KEY_FIGURES} <= set(figures)
+        assert {name.replace(".", "_") for name in COMPARED} <= set(figures)
 
 
 def test_missing_and_incomplete_results_are_refused_and_each_is_named(results, tmp_path):
     for name, content in results.items():
-        write_json(tmp_path / f"result_{name}.json", content)
-    files = [tmp_path / f"result_{name}.json" for name in results]
+        write_json(tmp_path / f"result_{name.upper()}.json", content)
+    files = [tmp_path / f"result_{name.upper()}.json" for name in results]
     assert read_results(files) == results
 
-    write_json(files[0], results["UNCONTROLLED"] | {"status": "not certified"})
+    write_json(files[0], results["uncontrolled"] | {"status": "not certified"})
     files[1].unlink()
     files[2].write_text("{")
-    write_json(files[3], {"status": "complete", "agent": "SAC"})
+    write_json(files[3], {"status": "complete", "policy": "sac", "kind": "agent"})
     with pytest.raises(ArtifactError, match="nothing was compared") as error:
         read_results(files)
     lines = str(error.value).splitlines()[1:]
@@ -171,29 +181,29 @@ def test_missing_and_incomplete_results_are_refused_and_each_is_named(results, t
     assert lines[0].endswith("result_UNCONTROLLED.json: status is 'not certified', not 'complete'")
     assert "result_REQUIRED.json: cannot be read: No such file" in lines[1]
     assert "result_OPTIMUM.json: is not JSON" in lines[2]
-    assert lines[3].endswith("result_SAC.json: has no agent or no runs")
+    assert lines[3].endswith("result_SAC.json: has no runs")
 
 
 def test_a_result_that_could_not_be_written_is_not_read_from_an_earlier_file(results, tmp_path):
     file = tmp_path / "result_SAC.json"
-    write_json(file, results["SAC"])
+    write_json(file, results["sac"])
     text_file(file).write_text("status: text")
     with pytest.raises(ArtifactError, match=r"result_SAC\.json: could not be written; .*result_SAC\.txt says why"):
         read_results([file])
 
 
 def test_what_is_present_is_told_from_what_is_not(results, tmp_path):
-    write_json(tmp_path / "result_SAC.json", results["SAC"])
-    write_json(tmp_path / "result_PPO.json", results["PPO"] | {"status": "minimal"})
+    write_json(tmp_path / "result_SAC.json", results["sac"])
+    write_json(tmp_path / "result_PPO.json", results["ppo"] | {"status": "minimal"})
     names = ("UNCONTROLLED", "SAC", "PPO")
     present, problems = read_present(tmp_path / f"result_{name}.json" for name in names)
-    assert present == {"SAC": results["SAC"]}
+    assert present == {"sac": results["sac"]}
     assert list(problems) == ["result_UNCONTROLLED.json", "result_PPO.json"]
     assert problems["result_PPO.json"].endswith("status is 'minimal', not 'complete'")
 
 
 def test_the_tables_by_hand(results):
-    results["REQUIRED"]["certification"] = {"sampled": {"n_steps": 672}}
+    results["required"]["certification"] = {"sampled": {"n_steps": 672}}
     text = comparison_text(compare(results, RESAMPLING))
     headline, years, learning = (
         [line for line in part.splitlines() if line.startswith("|")] for part in text.split("**")[2::2]
@@ -221,18 +231,18 @@ def test_the_verdict_says_how_little_there_is_and_who_takes_it(results):
 
 
 def test_the_verdict_names_an_agent_that_beats_every_rule_but_only_if_it_serves_the_cars(results):
-    results["PPO"] = agent("PPO", 945.0, 945.0, 945.0)
+    results["ppo"] = agent("ppo", 945.0, 945.0, 945.0)
     text = verdict(compare(results, RESAMPLING))
     assert text.endswith("The best agent, ppo, takes 110.0 %: 10.0 points more than the best rule, required.")
-    for each in results["PPO"]["runs"]:
+    for each in results["ppo"]["runs"]:
         each["ev_service"] = 0.98
     assert verdict(compare(results, RESAMPLING)).endswith("the best, sac, takes 80.0 %.")
 
 
 def test_where_cost_is_not_co2_in_other_units_both_are_judged(results):
-    for name in ("UNCONTROLLED", "REQUIRED", "OPTIMUM", "SAC", "PPO"):
+    for name in results:
         for each in results[name]["runs"]:
-            each["captured_share_cost"] = 0.9 if name == "SAC" else 0.5
+            each["captured_share_cost"] = 0.9 if name == "sac" else 0.5
     text = verdict(compare(results, RESAMPLING))
     assert "No agent takes more of the CO2 than the best rule, required: the best, ppo, takes 92.0 %." in text
     assert text.endswith(
@@ -248,11 +258,28 @@ def test_under_a_limit_that_starves_cars_the_optimum_says_who_serves(results):
 
 
 def test_what_cars_lacked_is_part_of_what_there_is_to_gain(results):
-    for each in results["UNCONTROLLED"]["runs"]:
+    for each in results["uncontrolled"]["runs"]:
         each["adjusted"] = {"co2_kg": 1100.0, "cost_usd": 2200.0}
     assert compare(results, RESAMPLING)["to_gain"]["co2_kg"] == 150.0
 
 
+def test_the_text_says_the_level_of_the_intervals(results):
+    comparison = compare(results, Resampling(n_resamples=200, confidence_level=0.999, seed=0))
+    assert comparison["resampling"] == {"n_resamples": 200, "confidence_level": 0.999, "seed": 0}
+    assert "in brackets the 99.9 % interval of a bootstrap" in comparison_text(comparison)
+
+
+def test_figures_of_a_part_of_the_year_are_not_called_those_of_a_year(results):
+    for content in results.values():
+        content["certification"]["headline"]["n_steps"] = 168
+    assert "100 USD in 168 hours of a year." in verdict(compare(results, RESAMPLING))
+
+
+def test_without_a_replayed_headline_year_there_is_no_table_of_it(results):
+    present = {"required": results["required"] | {"certification": {"sampled": {"n_steps": 672}}}}
+    assert "headline" not in comparison_text(compare(present, RESAMPLING)).partition("(CityLearn")[0]
+
+
 def test_much_to_gain_is_not_called_little(results):
-    results["OPTIMUM"] = rule("OPTIMUM", 500.0)
+    results["optimum"] = rule("optimum", 500.0)
     assert "That is little" not in verdict(compare(results, RESAMPLING))

@@ -12,11 +12,26 @@ import pytest
 from iquitos_citylearn.comparison.text import comparison_text
 from iquitos_citylearn.runtime.artifacts import read_json
 from iquitos_citylearn.study.summary import COMPARISON, RESULTS, summary
+from iquitos_citylearn.tools import file_keys
 from iquitos_citylearn.tools.pipeline_file import write_pipeline
 from iquitos_citylearn.tools.readme import with_results
+from iquitos_citylearn.tools.reference_pages import pages
 from tests.defaults import ROOT
+from tests.json_keys import not_among
 
 pytestmark = pytest.mark.release
+
+KEYS = {
+    "metrics/result_*.json": file_keys.RESULT,
+    "metrics/comparison.json": file_keys.COMPARISON,
+    "study/results/*/comparison.json": file_keys.COMPARISON,
+    "metrics/references.json": file_keys.REFERENCES,
+    "study/results/*/references.json": file_keys.REFERENCES,
+    "metrics/dataset.json": file_keys.DATASET,
+    "metrics/environment.json": file_keys.ENVIRONMENT,
+    "study/results/*/environment.json": file_keys.ENVIRONMENT,
+    "study/results/*/run.json": file_keys.RUN,
+}
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +73,19 @@ def test_the_text_of_each_case_is_made_from_its_comparison_and_says_when_it_was_
 
 def test_the_pipeline_follows_from_params_and_imports(committed):
     assert not write_pipeline(committed), "run `make deps`"
+
+
+def test_the_pages_of_docs_are_what_the_program_writes(committed, monkeypatch):
+    monkeypatch.chdir(committed)
+    for path, text in pages().items():
+        assert path.read_text(encoding="utf-8") == text, f"{path}: run `make pages`"
+
+
+@pytest.mark.parametrize("pattern", KEYS)
+def test_every_key_of_a_result_is_on_the_page(committed, pattern):
+    files = sorted(committed.glob(pattern))
+    assert files
+    assert [(file, unknown) for file in files if (unknown := not_among(KEYS[pattern], read_json(file)))] == []
 
 
 def test_tests_start_from_the_committed_params(committed):

@@ -69,6 +69,7 @@ PINS = {
     "pandas": ALL,
     "pvlib": DATASET | COMPARE,
     "pyarrow": ALL,
+    "sb3-contrib": COMPARE,
     "scipy": DATASET | JUDGED | COMPARE,
     "stable-baselines3": EVALUATIONS | TRAININGS | COMPARE,
     "torch": EVALUATIONS | TRAININGS | COMPARE,

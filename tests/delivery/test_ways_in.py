@@ -1,7 +1,7 @@
 """Folders and environments that people really have: each gives the same bytes, or works on what is there.
 
-Those that only look at the finished tiny run are in `make test`. The long one runs the whole pipeline where everything is
-unusual at once; `dvc exp run` is in `test_between_commits.py`. Params that a user has changed: `.ci/changed-params`.
+`make test` tries those that take the finished tiny run along, `make test-long` a whole pipeline where everything is
+unusual at once, and `dvc exp run` (`test_between_commits.py`). Params that a user has changed: `.ci/changed-params`.
 """
 
 import os
@@ -24,6 +24,10 @@ PULL = (sys.executable, "-m", "iquitos_citylearn.tools.pull")
 IN_VENV = Path(sysconfig.get_path("purelib"), "iquitos_venv.pth")
 STRANGE = "con espacios y ñ"
 READ_ONLY_VAR_TMP = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
+
+
+def may_mount():
+    return subprocess.run((*READ_ONLY_VAR_TMP, "mount -t tmpfs t /mnt"), check=False).returncode == 0
 
 
 def unpacked(folder, target):
@@ -80,7 +84,7 @@ def test_dvc_finds_the_programs_of_its_stages_without_an_activated_environment(p
 
 def test_dvcs_shared_folder_in_the_hands_of_another_user(project):
     """DVC keeps caches of all users in /var/tmp/dvc; here nobody may write there."""
-    if shutil.which("unshare") is None or subprocess.run((*READ_ONLY_VAR_TMP, "mount -t tmpfs t /mnt")).returncode != 0:
+    if shutil.which("unshare") is None or not may_mount():
         pytest.skip("NOT TESTED: no mounts in a user namespace here")
     environment = {name: value for name, value in os.environ.items() if name != "DVC_SITE_CACHE_DIR"}
     script = 'mount -t tmpfs -o ro tmpfs /var/tmp && exec "$@"'

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iquitos_citylearn.env.physics import make_equipment
 from iquitos_citylearn.env.twin import Twin
 from tests.small import bess, constant_run, hand_site, setting_of, small_site, target_socs, targets_of
 
@@ -23,7 +22,7 @@ def first_hour(site, *charger_action, bess_action=0.0):
 
 def limited(limit_kw, rows=BOTH, load_kwh=1.0, **kwargs):
     site = hand_site(rows, n_steps=4, load_kwh=load_kwh, **kwargs)
-    return replace(site, bess_automatic=False, import_limit_kw=limit_kw)
+    return replace(site, bess_dispatch="none" if site.bess is None else "agent", import_limit_kw=limit_kw)
 
 
 @pytest.mark.parametrize(
@@ -87,14 +86,3 @@ def test_limit_that_never_binds_changes_nothing(seed):
 def test_what_a_car_needs_is_what_its_charger_can_give_whatever_the_grid_carries(params):
     site = replace(small_site(3, bess="none"), import_limit_kw=1.0)
     assert targets_of(setting_of(site, params), site).tolist() == target_socs(replace(site, import_limit_kw=None))
-
-
-@pytest.mark.parametrize("limit_kw", [-1.0, np.nan, np.inf])
-def test_limit_out_of_range_is_refused(limit_kw):
-    with pytest.raises(ValueError, match=f"import_limit_kw is {limit_kw}; it must be finite and 0 at least"):
-        make_equipment(replace(small_site(1, bess="none"), import_limit_kw=limit_kw))
-
-
-def test_limit_with_a_battery_on_automatic_dispatch_is_refused():
-    with pytest.raises(ValueError, match=r"import_limit_kw is 5\.0; a battery on automatic dispatch acts after"):
-        make_equipment(replace(small_site(1), import_limit_kw=5.0))

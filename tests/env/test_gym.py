@@ -7,7 +7,7 @@ from iquitos_citylearn.env.citylearn import CityLearnSimulator
 from iquitos_citylearn.env.gym import ChargingEnv, TwinEnv
 from iquitos_citylearn.env.setting import make_spaces
 from iquitos_citylearn.env.twin import Twin
-from tests.small import random_policy_actions, setting_of, small_site
+from tests.small import random_policy_actions, setting_of, small_site, years_of
 
 
 @pytest.fixture(scope="module", params=["any_simulator", "twin"])
@@ -15,6 +15,12 @@ def env(params, request):
     site = small_site(1)
     setting = setting_of(site, params, "three_segment")
     return TwinEnv(setting) if request.param == "twin" else ChargingEnv(Twin(site), setting)
+
+
+@pytest.mark.parametrize("make", [TwinEnv, lambda setting: ChargingEnv(Twin(small_site()), setting)])
+def test_a_setting_of_several_years_is_refused(params, make):
+    with pytest.raises(ValueError, match="the setting has 2 years; it must have exactly 1"):
+        make(setting_of(years_of(small_site(), 2), params))
 
 
 def test_gymnasium_accepts_it(env):

@@ -3,12 +3,24 @@ from pathlib import Path
 import numba
 import pytest
 
-from iquitos_citylearn.env import action, batch, battery, kernels, observation, physics, reward, tables
+from iquitos_citylearn.env import (
+    action,
+    batch,
+    battery,
+    grid,
+    hour,
+    kernels,
+    observation,
+    physics,
+    reward,
+    settlement,
+    tables,
+)
 from iquitos_citylearn.env.kernels import sources_digest
 
 
 def dispatchers():
-    for module in (action, batch, battery, observation, physics, reward, tables):
+    for module in (action, batch, battery, grid, hour, observation, physics, reward, settlement, tables):
         for function in vars(module).values():
             if hasattr(function, "py_func") and function.py_func.__module__ == module.__name__:
                 yield pytest.param(function, id=f"{module.__name__}.{function.py_func.__name__}")

@@ -243,7 +243,7 @@ def test_years_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="year 1 has other equipment than year 0"):
         make_years([site, random_site(rng, 2, 48)])
     with pytest.raises(ValueError, match="year 1 has other equipment than year 0"):
-        make_years([replace(site, bess=None), replace(site, bess=None, import_limit_kw=5.0)])
+        make_years([none := replace(site, bess=None, bess_dispatch="none"), replace(none, import_limit_kw=5.0)])
     with pytest.raises(ValueError, match="year 0: pv_kwh is nan in row 3; it must be finite"):
         make_years([replace(site, pv_kwh=np.where(np.arange(48) == 3, np.nan, site.pv_kwh))])
 
@@ -251,13 +251,16 @@ def test_years_that_do_not_fit_are_refused():
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([(2, 0, 3, 0.1, 0.9)], "charger is outside 0 to 1, in session 0"),
-        ([(0, 5, 5, 0.1, 0.9)], "0 <= arrival_step < departure_step <= 48 does not hold, in session 0"),
-        ([(0, 5, 49, 0.1, 0.9)], "departure_step <= 48 does not hold"),
-        ([(0, 5, 9, 1.1, 0.9)], "arrival_soc is outside 0 to 1"),
-        ([(0, 5, 9, 0.1, np.nan)], "required_soc is outside 0 to 1"),
-        ([(0, 5, 9, 0.1, 0.9), (0, 9, 12, 0.1, 0.9)], "with a free row between them, in session 1"),
-        ([(1, 5, 9, 0.1, 0.9), (0, 19, 22, 0.1, 0.9)], "sorted by charger and arrival"),
+        ([(2, 0, 3, 0.1, 0.9)], "year 0: charger is 2 in session 0; allowed: 0 to 1"),
+        ([(0, 5, 5, 0.1, 0.9)], "departure_step is 5 in session 0; allowed: after arrival_step"),
+        ([(0, 5, 49, 0.1, 0.9)], "departure_step is 49 in session 0; allowed: at most 48"),
+        ([(0, 5, 9, 1.1, 0.9)], "arrival_soc is 1.1 in session 0; allowed: 0 to 1"),
+        ([(0, 5, 9, 0.1, np.nan)], "required_soc is nan in session 0; allowed: 0 to 1"),
+        (
+            [(0, 5, 9, 0.1, 0.9), (0, 9, 12, 0.1, 0.9)],
+            "arrival_step is 9 in session 1; allowed: .* with a free row after the session before",
+        ),
+        ([(1, 5, 9, 0.1, 0.9), (0, 19, 22, 0.1, 0.9)], "arrival_step is 19 in session 1; allowed: sorted by charger"),
     ],
 )
 def test_sessions_out_of_order_are_refused(rows, message):

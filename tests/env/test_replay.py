@@ -93,7 +93,7 @@ def test_wrong_shape_is_an_error(run):
 
 @pytest.mark.slow
 def test_two_processes_say_the_same(run):
-    if run.site.bess is None or not run.site.bess_automatic:
+    if run.site.bess_dispatch != "automatic":
         pytest.skip("one kind is enough")
     arguments = (run.schema, run.site, run.actions, run.bess_actions, run.trajectory)
     with replay_executor(run.site) as executor:

@@ -46,7 +46,7 @@ def priced_site(kind, seed=4):
 
 
 def actions_for(site, seed=6):
-    n_actions = site.n_chargers + (site.bess is not None and not site.bess_automatic)
+    n_actions = site.n_chargers + (site.bess_dispatch == "agent")
     return random_policy_actions(np.random.default_rng(seed), site.n_steps, n_actions)
 
 
@@ -72,7 +72,8 @@ def test_rises_sum_to_each_months_highest_import():
 def test_terms_recomputed_in_a_loop(params, kind):
     site = priced_site(kind)
     _, rewards, infos = run(site, params, actions_for(site))
-    shadow, shadow_soc = constant_run(replace(site, bess_automatic=True), 0.0)
+    by_rule = site if site.bess is None else replace(site, bess_dispatch="automatic")
+    shadow, shadow_soc = constant_run(by_rule, 0.0)
     imports = [max(info["result"]["net_kwh"], 0.0) for info in infos]
     shadow_imports = [max(step.net_kwh, 0.0) for step in shadow]
     scale = {term: weight * params.reward.total_scale for term, weight in weights(params).items()}
@@ -111,7 +112,7 @@ def test_the_years_cost_term_is_the_cost_saved(params):
     site = priced_site("agent")
     site = replace(site, price_usd_per_kwh=np.full(site.n_steps, 0.25))
     _, _, infos = run(site, params, actions_for(site), **only("cost"))
-    shadow, _ = constant_run(replace(site, bess_automatic=True), 0.0)
+    shadow, _ = constant_run(replace(site, bess_dispatch="automatic"), 0.0)
     costs = []
     for nets in ([info["result"]["net_kwh"] for info in infos], [step.net_kwh for step in shadow]):
         imports = [max(net, 0.0) for net in nets]
@@ -156,7 +157,7 @@ def test_a_car_pays_for_the_rise_that_it_causes_alone(params):
 def test_the_observation_has_the_months_peak(params):
     site = priced_site("agent")
     seen, _, infos = run(site, params, actions_for(site))
-    names = observation_names(params.environment.forecast_hours, [c.name for c in site.chargers], n_peak_entries=1)
+    names = observation_names(params.environment.forecast_hours, [c.name for c in site.chargers], with_month_peak=True)
     assert len(names) == len(seen[0])
     at, peak = names.index("month_peak"), 0.0
     reference = max(site.pv_rated_power_kwp, sum(c.max_charging_power_kw for c in site.chargers))
@@ -169,7 +170,7 @@ def test_the_observation_has_the_months_peak(params):
 
 def test_an_entry_of_0_is_the_rule_and_a_policy_without_one_leaves_it_to_the_rule(params):
     site = small_site(4, bess="agent")
-    by_rule = replace(site, bess_automatic=True)
+    by_rule = replace(site, bess_dispatch="automatic")
     rollouts, traces = zip(
         *(trace_year(ConstantPolicy(0.5, site.n_chargers), year_of(chosen, params)) for chosen in (by_rule, site)),
         strict=True,
@@ -188,7 +189,7 @@ def test_an_entry_of_0_is_the_rule_and_a_policy_without_one_leaves_it_to_the_rul
 def test_an_entry_corrects_the_rule_by_twice_its_signed_square(params, entry, bess_kwh):
     # Deficit 20 kWh, power 50 kW: the rule discharges 20; 0.25 adds 2 x 0.0625 x 50 = 6.25 to that, 0.5 adds 25, 1 more
     # than the power; -1 asks for the whole power, and the battery has 50 kWh x 0.9 = 45 to give.
-    site = replace(hand_site([], load_kwh=20.0, battery=bess()), bess_automatic=False)
+    site = replace(hand_site([], load_kwh=20.0, battery=bess()), bess_dispatch="agent")
     _, _, infos = run(site, params, np.array([[-1.0, -1.0, entry]], np.float32))
     assert infos[0]["result"]["bess_kwh"] == pytest.approx(bess_kwh, abs=1e-5)
 

@@ -23,7 +23,7 @@ def random_actions(rng, site):
     shape = (site.n_steps, site.n_chargers)
     kind = rng.integers(0, 4, shape)
     charger = np.choose(kind, [np.zeros(shape), np.ones(shape), 0.05 * rng.random(shape), rng.random(shape)])
-    if site.bess is None or site.bess_automatic:
+    if site.bess_dispatch != "agent":
         return charger, np.zeros(site.n_steps)
     return charger, np.clip(rng.normal(0.0, 1.0, site.n_steps), -1.0, 1.0)
 
@@ -78,7 +78,7 @@ def large_site(n_days):
 
 
 def test_128_chargers_under_an_import_limit(tmp_path):
-    site = replace(large_site(3), bess_automatic=False, import_limit_kw=200.0)
+    site = replace(large_site(3), bess_dispatch="agent", import_limit_kw=200.0)
     schema, site = stored(site, tmp_path)
     rng = np.random.default_rng(6)
     assert_same_run(Twin(site), CityLearnSimulator(schema, site), *random_actions(rng, site))
@@ -170,7 +170,7 @@ def test_part_that_cannot_be_run_alone_is_refused(year):
     with pytest.raises(ValueError, match=r"bess_soc is 1\.5, outside 0 to 1"):
         Twin(site, 0, None, 1.5)
     with pytest.raises(ValueError, match="no stationary battery"):
-        Twin(replace(site, bess=None), 0, None, 0.5)
+        Twin(replace(site, bess=None, bess_dispatch="none"), 0, None, 0.5)
     with pytest.raises(ValueError, match=r"a car is connected to charger_00\d across it"):
         Twin(site, first + 1, None, 0.5)
     with pytest.raises(ValueError, match="the battery of bess fades"):
@@ -187,4 +187,4 @@ def test_citylearn_is_held_to_the_site(year):
     with pytest.raises(RuntimeError, match=f"step {first}: CityLearn and the site disagree .* at charger_001"):
         simulator.step(year.actions[first])
     with pytest.raises(ValueError, match="actions are not those of the site: electrical_storage"):
-        CityLearnSimulator(year.schema, replace(year.site, bess_automatic=False))
+        CityLearnSimulator(year.schema, replace(year.site, bess_dispatch="agent"))

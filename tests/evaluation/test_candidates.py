@@ -18,7 +18,7 @@ from iquitos_citylearn.evaluation.candidates import (
     write_trace,
 )
 from iquitos_citylearn.evaluation.certification import CertificationError, certify, certify_sample
-from iquitos_citylearn.evaluation.kpis import SUMMED
+from iquitos_citylearn.evaluation.key_figures import SUMMED
 from iquitos_citylearn.evaluation.references import best_constants, find_references
 from iquitos_citylearn.evaluation.service_adjusted import Reference
 from iquitos_citylearn.evaluation.year_figures import year_figures

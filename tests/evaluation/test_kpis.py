@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from iquitos_citylearn.env.twin import Twin
-from iquitos_citylearn.evaluation.kpis import SUMMED, key_figures, make_timeseries, session_outcomes
+from iquitos_citylearn.evaluation.key_figures import SUMMED
+from iquitos_citylearn.evaluation.kpis import key_figures, make_timeseries, session_outcomes
 from iquitos_citylearn.policies.rollout import trace_year
 from tests.small import (
     TERMS,

@@ -8,7 +8,8 @@ from iquitos_citylearn.runtime.artifacts import write_bytes
 
 RESULT = {
     "status": COMPLETE,
-    "agent": "SAC",
+    "policy": "sac",
+    "kind": "agent",
     "seed": 1,
     "co2_kg": 5.5,
     "self_consumption": 0.4,
@@ -41,7 +42,7 @@ def test_a_value_without_a_form_costs_all_but_the_critical_fields(file, log):
     with pytest.raises(OutputError, match=r"result_SAC\.json is only the minimal result: .* has no form in JSON"):
         write_result(file, RESULT | {"runs": [NO_JSON]})
     result = json.loads(file.read_text())
-    kept = {name: RESULT[name] for name in ("agent", "seed", "co2_kg", "ev_service", "certification")}
+    kept = {name: RESULT[name] for name in ("policy", "kind", "seed", "co2_kg", "ev_service", "certification")}
     assert result == {"status": "minimal", **kept, "error": result["error"]}
     assert "a object has no form in JSON" in result["error"]
     assert [message.split(" result")[0].split(": ")[-1] for message in log.messages] == ["whole", "minimal"]

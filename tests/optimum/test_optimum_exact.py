@@ -121,7 +121,7 @@ def test_without_battery_it_is_the_best_of_all_plans(params, site):
 @given(site=tiny_sites(lossless))
 def test_battery_of_the_agent_it_is_the_best_of_all_plans_and_dispatches(params, site):
     least = min(best_dispatch(site, cars) for cars in whole_plans(site))
-    assert optimise(replace(site, bess_automatic=False), params, "co2").bound == pytest.approx(least, abs=1e-6)
+    assert optimise(replace(site, bess_dispatch="agent"), params, "co2").bound == pytest.approx(least, abs=1e-6)
 
 
 @FEW

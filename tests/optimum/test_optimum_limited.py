@@ -69,7 +69,7 @@ def test_without_battery_it_is_the_best_of_all_plans(params, site, limit_kw):
 @given(site=tiny_sites(lossless), more_kw=st.integers(0, 6))
 def test_battery_of_the_agent_it_is_the_best_of_all_plans_and_dispatches(params, site, more_kw):
     limit_kw = float(max((site.load_kwh - site.pv_kwh).max(), 0.0) + more_kw)
-    site = replace(site, bess_automatic=False, import_limit_kw=limit_kw)
+    site = replace(site, bess_dispatch="agent", import_limit_kw=limit_kw)
     unmet_kwh, co2_kg = best_within_limit(site)
     optimiser = Optimiser(year_of(site, params))
     assert optimiser.program.unmet_kwh == pytest.approx(unmet_kwh, abs=1e-5)
@@ -155,7 +155,7 @@ def test_without_a_limit_every_need_is_feasible(params):
 
 def test_load_beyond_the_limit_with_a_battery_is_refused(params):
     site = hand_site([(0, 0, 2, 0.0, 0.5)], load_kwh=np.array([1.0, 5.0, 1.0]), n_steps=3, battery=bess())
-    site = replace(site, bess_automatic=False, import_limit_kw=4.0)
+    site = replace(site, bess_dispatch="agent", import_limit_kw=4.0)
     with pytest.raises(ValueError, match=r"load less PV is 5 kW in step 1, beyond import_limit_kw 4: whether cars"):
         Optimiser(year_of(site, params))
 

@@ -12,7 +12,7 @@ from tests.small import bess, hand_site, year_of
 def night_site(load_kwh, initial_soc):
     """Two days without PV, cars or losses, and a battery of 100 kWh under the agent."""
     battery = bess(capacity_kwh=100.0, power_kw=50.0, initial_soc=initial_soc, efficiency_round_trip=1.0)
-    return replace(hand_site([], load_kwh=load_kwh, battery=battery), bess_automatic=False)
+    return replace(hand_site([], load_kwh=load_kwh, battery=battery), bess_dispatch="agent")
 
 
 def shaved(site, params, hourly_load_kw):

@@ -6,7 +6,9 @@ from typer.testing import CliRunner
 
 from iquitos_citylearn.cli import app
 from iquitos_citylearn.env.action import MAPPINGS
+from iquitos_citylearn.env.setting import make_spaces
 from iquitos_citylearn.env.year import Years
+from iquitos_citylearn.policies.making import make_policy
 from iquitos_citylearn.policies.register import (
     REGISTER,
     Kind,
@@ -32,9 +34,9 @@ def test_every_policy_is_made_as_the_register_says_and_acts(params, entry):
     assert entry.action_mapping in MAPPINGS
     site = small_site(1, bess="agent" if entry.needs_dispatched_bess else "automatic")
     year = year_of(site, params, entry.action_mapping, energy_horizon_hours=100.0)
-    policy = entry.make(Years(year.setting, (year,)), params)
-    n_observations = year.setting.tables.site_entries.shape[2] + year.setting.tables.n_peak_entries + 4 * 3
-    action, state = policy.predict(np.zeros((1, n_observations), dtype=np.float32), deterministic=True)
+    policy = make_policy(entry, Years(year.setting, (year,)), params)
+    observation_space, _ = make_spaces(year.setting)
+    action, state = policy.predict(np.zeros((1, *observation_space.shape), dtype=np.float32), deterministic=True)
     assert action.shape == (1, 4 if entry.needs_dispatched_bess else 3)
     assert ((action >= -1.0) & (action <= 1.0)).all()
     assert state is None

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iquitos_citylearn.env.year import Years
+from iquitos_citylearn.policies.making import make_policy
 from iquitos_citylearn.policies.register import policy_named
 from iquitos_citylearn.policies.rollout import trace_year
 from iquitos_citylearn.policies.rules import CarReader, Cars, ConstantPolicy, by_laxity
@@ -19,7 +20,9 @@ def run(params, name, site=None, seed=0, **changes):
     site = site or hand_site(SESSIONS)
     entry, evaluation = policy_named(name, params), params.evaluation.model_copy(update=changes)
     year = year_of(site, params, entry.action_mapping, **HORIZON)
-    policy = entry.make(Years(year.setting, (year,)), params.model_copy(update={"evaluation": evaluation}), seed)
+    policy = make_policy(
+        entry, Years(year.setting, (year,)), params.model_copy(update={"evaluation": evaluation}), seed
+    )
     rollout, trace = trace_year(policy, year)
     charged = {(int(t), int(c)): float(trace.charger_kwh[t, c]) for t, c in np.argwhere(trace.charger_kwh > 0)}
     return charged, rollout
@@ -47,9 +50,10 @@ def test_latest_charges_in_the_last_hours_that_still_do(params):
 
 
 def test_least_laxity_serves_who_can_wait_least_and_stays_below_its_limit(params):
-    # Both want an hour (2 kW and 4 kW); charger 0 can wait an hour, charger 1 three: of 3 kW charger 0 gets its 2.
+    # Both want an hour (2 kW and 4 kW); charger 0 can wait an hour, charger 1 three. Half of the
+    # ratings is 3 kW, and charger 0 gets 2 of them.
     site = hand_site([(0, 2, 4, 0.25, 0.5), (1, 2, 6, 0.0, 0.5)])
-    charged, _ = run(params, "least_laxity", site, least_laxity_limit_kw=3.0)
+    charged, _ = run(params, "least_laxity", site, least_laxity_limit_share=0.5)
     assert charged == pytest.approx({(2, 0): 2.0, (2, 1): 1.0, (3, 1): 3.0}, abs=1e-5)
 
 
@@ -100,7 +104,7 @@ def visits(charger):
 )
 def test_rules_that_promise_the_need_deliver_it_and_no_more(params, first, second, name):
     site = hand_site(first + second, pv_kwh=np.arange(48) % 5)
-    _, rollout = run(params, name, site)
+    _, rollout = run(params, name, site, least_laxity_limit_share=1.0)
     departure_soc = rollout.ev_soc[site.sessions.departure_step - 1, site.sessions.charger]
     assert (departure_soc >= targets_of(setting_of(site, params), site) - 1e-5).all()
     assert (departure_soc <= np.maximum(site.sessions.required_soc, site.sessions.arrival_soc) + 1e-5).all()

@@ -63,8 +63,8 @@ def test_a_draw_on_a_weak_grid_differs_in_the_equipment_alone(draw):
     site = small_params().site
     grid = site.grid.model_copy(update={"import_limit_kw": 50.0})
     weak, _ = draw_site(site.model_copy(update={"bess": None, "grid": grid}), 5)
-    assert (weak.bess, weak.import_limit_kw) == (None, 50.0)
-    assert_same(replace(weak, bess=draw[0].bess, import_limit_kw=None), draw[0])
+    assert (weak.bess, weak.bess_dispatch, weak.import_limit_kw) == (None, "none", 50.0)
+    assert_same(replace(weak, bess=draw[0].bess, bess_dispatch="automatic", import_limit_kw=None), draw[0])
 
 
 def test_a_draw_has_the_equipment_of_the_params(draw):
@@ -77,7 +77,7 @@ def test_a_draw_has_the_equipment_of_the_params(draw):
         depth_of_discharge=1 - 1169 / 4520,
         power_efficiency_curve=((0.0, 1.0), (0.9, 0.9)),
     )
-    assert site.bess_automatic
+    assert site.bess_dispatch == "automatic"
     assert site.pv_rated_power_kwp == 4162
     assert [charger.name for charger in site.chargers] == [f"charger_00{i}" for i in range(1, 7)]
     assert [charger.max_charging_power_kw for charger in site.chargers] == [2.0] * 4 + [3.0] * 2
@@ -150,6 +150,22 @@ def test_measured_series_take_the_place_of_generated_ones(tmp_path, draw):
     assert report.pv is None
     assert_same(site.weather, draw[0].weather)
     assert_same(site.sessions, draw[0].sessions)
+
+
+def test_wind_of_a_weather_file_cools_the_modules_and_reaches_no_data_set(tmp_path, draw):
+    weather, times = draw[1].weather, pd.date_range("2023-01-01", periods=8760, freq="h")
+    table = pd.DataFrame({"timestamp": times, "ghi_wm2": weather.ghi_w_per_m2, "dni_wm2": weather.dni_w_per_m2})
+    table["dhi_wm2"], table["temp_air_c"] = weather.dhi_w_per_m2, weather.temp_air_c
+    sites = []
+    for wind in (None, 0.0, 5.0):
+        file = tmp_path / "weather.csv"
+        table.assign(**{} if wind is None else {"wind_speed_ms": wind}).to_csv(file, index=False)
+        params = small_params(pv={"weather_csv": str(file), "annual_energy_kwh": None}).site
+        sites.append(draw_site(params, 5)[0])
+    without, still, windy = sites
+    assert still.pv_kwh.sum() < without.pv_kwh.sum() < windy.pv_kwh.sum()
+    assert_same(still.weather, without.weather)
+    assert_same(windy.weather, without.weather)
 
 
 def test_build_dataset_writes_the_headline_year_the_other_draws_and_the_figures(built):
@@ -237,15 +253,14 @@ def test_what_cannot_be_drawn_is_refused_before_anything_is_written(tmp_path):
 def test_dispatch_peak_tariff_and_demand_charge_reach_the_site(tmp_path):
     site = small_params().site
     bess = site.bess.model_copy(update={"dispatch": "agent"})
-    grid = site.grid.model_copy(update={"peak_tariff_usd_per_kwh": 0.5, "demand_charge_usd_per_kw_month": 12.0})
-    drawn, _ = draw_site(site.model_copy(update={"bess": bess, "grid": grid}), 5, (18, 21))
-    in_peak = np.isin(np.arange(drawn.n_steps) % 24, (18, 21))
+    prices = {"peak_tariff_usd_per_kwh": 0.5, "peak_tariff_hours": (7, 21), "demand_charge_usd_per_kw_month": 12.0}
+    grid = site.grid.model_copy(update=prices)
+    drawn, _ = draw_site(site.model_copy(update={"bess": bess, "grid": grid}), 5)
+    in_peak = np.isin(np.arange(drawn.n_steps) % 24, (7, 21))
     np.testing.assert_array_equal(drawn.price_usd_per_kwh, np.where(in_peak, 0.5, np.float32(0.20)))
-    assert not drawn.bess_automatic
+    assert drawn.bess_dispatch == "agent"
     assert drawn.demand_charge_usd_per_kw_month == 12.0
     write_dataset(drawn, tmp_path / "site")
     write_draw(drawn, tmp_path / "draw")
     assert_same(read_dataset(tmp_path / "site" / "schema.json"), drawn)
     assert_same(read_draw(tmp_path / "draw"), drawn)
-    with pytest.raises(ValueError, match=r"peak_tariff_usd_per_kwh is 0\.5, but no hour of the day has it"):
-        draw_site(site.model_copy(update={"grid": grid}), 5)

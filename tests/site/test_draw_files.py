@@ -50,7 +50,7 @@ def test_a_draw_reads_back_as_it_was_written(tmp_path_factory, seed, n_chargers,
     rng = np.random.default_rng(seed)
     site = random_site(rng, n_chargers, n_steps, bess=bess)
     series = {name: rng.random(n_steps) for name in ("load_kwh", "pv_kwh")}  # all digits of a float64
-    site = replace(site, import_limit_kw=limit_kw, **series)
+    site = replace(site, import_limit_kw=None if bess == "automatic" else limit_kw, **series)
     folder = tmp_path_factory.mktemp("draw")
     write_draw(site, folder)
     assert_same(read_draw(folder), site)
@@ -135,7 +135,7 @@ def test_sessions_without_a_free_row_between_are_refused(tmp_path):
 
 def test_equipment_without_an_import_limit_says_nothing_of_one(folder):
     assert set(json.loads((folder / "equipment.json").read_text())) == {
-        "pv_rated_power_kwp", "bess", "bess_automatic", "chargers",
+        "pv_rated_power_kwp", "bess", "bess_dispatch", "chargers",
     }  # fmt: skip
 
 
@@ -147,6 +147,9 @@ def test_equipment_without_an_import_limit_says_nothing_of_one(folder):
         (lambda content: content["chargers"][0].update(efficiency="0.95"), "chargers.0.efficiency: "),
         (lambda content: content["chargers"][2]["ev"].pop("energy_capacity_kwh"), "chargers.2.ev.energy_capacity_kwh"),
         (lambda content: content["bess"].update(initial_soc="NaN"), "bess.initial_soc: "),
+        (lambda content: content.update(bess_dispatch="none"), "bess_dispatch is none; allowed: automatic or agent"),
+        (lambda content: content.update(bess_dispatch="mine"), "bess_dispatch: Input should be 'none', 'automatic' or"),
+        (lambda content: content.update(import_limit_kw=5.0), "import_limit_kw is 5.0; allowed: none with a battery"),
     ],
 )
 def test_damaged_equipment_is_refused_by_file_and_field(folder, change, match):

@@ -155,6 +155,7 @@ def test_weather_maps_by_position_and_keeps_the_horizontal_energy(tmp_path):
     is_high = SUN.zenith_deg < 85
     np.testing.assert_allclose(total[is_high], weather.ghi_w_per_m2[is_high], atol=1e-9)
     assert (weather.relative_humidity_percent <= 100).all()
+    np.testing.assert_array_equal(weather.wind_speed_m_per_s, np.full(8760, 0.5))
 
 
 @pytest.mark.parametrize(
@@ -164,12 +165,26 @@ def test_weather_maps_by_position_and_keeps_the_horizontal_energy(tmp_path):
         ("2024-01-01 07:00:00-05:00,5,0,1001,25,1", r"column dhi_wm2, row 9: 1001 is out of range, allowed 0 to 1000"),
         ("2024-01-01 07:00:00-05:00,5,0,5,298,1", r"column temp_air_c, row 9: 298 is out of range, allowed -40 to 60"),
         ("2024-01-01 07:00:00-05:00,5,,5,25,1", r"column dni_wm2, row 9: '' is no number"),
+        (
+            "2024-01-01 07:00:00-05:00,5,0,5,25,-1",
+            r"column wind_speed_ms, row 9: -1 is out of range, allowed -0.1 to 60",
+        ),
+        ("2024-01-01 07:00:00-05:00,5,0,5,25,", r"column wind_speed_ms, row 9: '' is no number"),
         ("2024-01-01 07:30:00-05:00,5,0,5,25,1", r"column timestamp, row 9: .* follows a gap"),
     ],
 )
 def test_damaged_weather_is_refused(tmp_path, text, message):
     with pytest.raises(MeasuredDataError, match=message):
         read_weather(tmp_path, with_line(WEATHER_2024, 9, text))
+
+
+def test_wind_just_below_0_is_calm(tmp_path):
+    lines = with_line(WEATHER_2024, 9, "2024-01-01 07:00:00-05:00,5,0,5,25,-0.04")
+    assert read_weather(tmp_path, lines).wind_speed_m_per_s[7] == 0.0
+
+
+def test_weather_without_wind_is_read(tmp_path):
+    assert read_weather(tmp_path, [line.rpartition(",")[0] for line in WEATHER_2024]).wind_speed_m_per_s is None
 
 
 def test_weather_in_finer_steps_is_refused(tmp_path):

@@ -101,7 +101,7 @@ def test_the_stages_are_those_of_dvc_in_its_order():
 def test_what_dvc_has_recorded_is_done_without_any_status_file():
     assert set(states().values()) == {"done"}
     details = {status.name: status.details for status in overview()}
-    assert details["evaluate@sac"] == "CO2 1.23 t, cost 0.68 kUSD, EV service 50.00 %"
+    assert details["evaluate@sac"] == "CO2 1.23 t, cost 0.679 kUSD, EV service 50.00 %"
     assert details["train_sac"] == "models/sac: not here; `dvc pull` brings what dvc.lock has recorded"
 
 

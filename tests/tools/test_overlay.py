@@ -33,6 +33,13 @@ def test_null_takes_the_place_of_a_mapping(tmp_path):
     assert load_params(overlay(tmp_path, "site: {bess: null}\n")).site.bess is None
 
 
+def test_an_agent_can_be_added(tmp_path):
+    agent = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))["train"]["sac"]
+    added = load_params(overlay(tmp_path, yaml.safe_dump({"train": {"again": agent}}))).train.agents
+    assert list(added) == ["sac", "ppo", "a2c", "again"]
+    assert added["again"] == added["sac"]
+
+
 def test_params_of_the_dispatched_battery_are_valid(tmp_path):
     target = tmp_path / "params.yaml"
     write_overlaid(PARAMS, ROOT / "study/params/agent_bess.yaml", target)
@@ -46,6 +53,9 @@ def test_params_of_the_dispatched_battery_are_valid(tmp_path):
         ("site: {calendar: 14}", r"overlay\.yaml: site: calendar: is 14, where params\.yaml has the keys"),
         ("site: {calendar: null}", r"site\.calendar is None: Input should be a valid"),
         ("site: {calendar: {n_days: 0}}", r"params\.yaml with .*overlay\.yaml: 1 problem.*\n.*n_days is 0"),
+        ("train: {sacc: {seeds: [1]}}", r"train\.sacc\.algorithm: Field required"),
+        ("train: {profil: raw}", r"overlay\.yaml: train: has \['profil'\], where .*'profile'"),
+        ("site: {tqc: {}}", r"overlay\.yaml: site: has \['tqc'\]"),
         ("site: [", r"overlay\.yaml: is not YAML"),
     ],
 )

@@ -95,7 +95,7 @@ def test_resumed_equals_uninterrupted(params, training_folder, tmp_path, agent, 
 @pytest.mark.parametrize("agent", ["sac", "a2c"])
 def test_resumed_within_a_month_with_a_battery_to_dispatch(params, stored_agent_bess, tmp_path, agent):
     for year, site in enumerate(years_of(stored_agent_bess.site, 4), start=1):
-        write_draw(with_demand_charge(replace(site, bess_automatic=False)), tmp_path / "training" / str(year))
+        write_draw(with_demand_charge(replace(site, bess_dispatch="agent")), tmp_path / "training" / str(year))
     whole = train(job_in(tmp_path / "whole", agent, params, tmp_path / "training"))
     job = job_in(tmp_path / "parts", agent, params, tmp_path / "training")
     with pytest.raises(TrainingInterruptedError, match="SIGTERM"):
@@ -219,7 +219,7 @@ def test_lock_names_its_holder(tmp_path):
 @pytest.mark.parametrize("agent", AGENTS)
 def test_parameter_that_is_not_finite_stops_the_training(params, training_folder, tmp_path, agent, monkeypatch):
     spoilt = job_in(tmp_path, agent, params, training_folder)
-    model_class = algorithm_class(agent)
+    model_class = algorithm_class(spoilt.agent_params.algorithm)
     update = model_class.train
 
     def spoil(model, *args, **kwargs):

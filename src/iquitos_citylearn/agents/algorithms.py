@@ -1,27 +1,41 @@
-"""The three algorithms by name: how a model is made, written and read. Nothing else names one of them."""
+"""Learning algorithms: how a model is made, written and read.
+
+Which class learns is said by `train.<agent>.algorithm`. What it can do is asked of the class; no module names one.
+"""
 
 import copyreg
+import inspect
 import io
 import json
+import pkgutil
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from stable_baselines3 import A2C, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.type_aliases import TrainFrequencyUnit
 from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.sac.policies import SACPolicy
 
 from iquitos_citylearn.agents.per_charger import PerChargerReplayBuffer, PerChargerRolloutBuffer
 from iquitos_citylearn.agents.policies import PerChargerPolicy, PerChargerSACPolicy
 from iquitos_citylearn.params import AgentParams, EnvironmentParams
 from iquitos_citylearn.runtime.artifacts import write_bytes
 
-ALGORITHMS: Mapping[str, type[BaseAlgorithm]] = {"sac": SAC, "ppo": PPO, "a2c": A2C}
-FASTER_ON_CPU = frozenset({"a2c"})
-BFLOAT16_ON_CUDA = frozenset({"sac"})
+FLAT = "MlpPolicy"
+"""Name by which every class knows its flat network."""
+PER_CHARGER: Mapping[type[BasePolicy], type[BasePolicy]] = {
+    ActorCriticPolicy: PerChargerPolicy,
+    SACPolicy: PerChargerSACPolicy,
+}
+"""The network shared by all chargers that takes the place of a flat one."""
 
 NOT_IN_A_MODEL = (
     "start_time",
@@ -40,21 +54,28 @@ SYSTEM_INFO = "system_info.txt"
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 
 
-def algorithm_class(agent: str) -> type[BaseAlgorithm]:
-    """Return the Stable-Baselines3 class of an agent.
+def algorithm_class(path: str) -> type[BaseAlgorithm]:
+    """Return the class of an algorithm by its class path.
 
     Raises
     ------
     ValueError
-        For an unknown name; lists the valid ones.
+        If it can't be imported, or is not a class that learns here: on or off policy, with a flat network.
     """
-    if agent not in ALGORITHMS:
-        raise ValueError(f"agent is {agent!r}; valid are {', '.join(ALGORITHMS)}")
-    return ALGORITHMS[agent]
+    try:
+        found = pkgutil.resolve_name(path)
+    except (AttributeError, ImportError) as error:
+        raise ValueError(f"algorithm is {path!r}: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, OnPolicyAlgorithm | OffPolicyAlgorithm)):
+        raise ValueError(f"algorithm is {path!r}, which is neither an on-policy nor an off-policy algorithm")  # noqa: TRY004 - params hold a wrong value
+    if FLAT not in found.policy_aliases:
+        raise ValueError(f"algorithm is {path!r}, which has no {FLAT} but {', '.join(found.policy_aliases)}")
+    chosen: type[BaseAlgorithm] = found
+    return chosen
 
 
 def resolve_device(agent: str, device: str) -> str:
-    """Return `cpu` or `cuda`: `auto` is CUDA when there is one, for algorithms that gain from it.
+    """Return `cpu` or `cuda`: `auto` is CUDA where there is one.
 
     Raises
     ------
@@ -65,7 +86,7 @@ def resolve_device(agent: str, device: str) -> str:
         raise ValueError(f"train.{agent}.device is 'cuda', but torch {torch.__version__} finds no CUDA device here")
     if device != "auto":
         return device
-    return "cuda" if torch.cuda.is_available() and agent not in FASTER_ON_CPU else "cpu"
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def takes_reward_per_charger(params: AgentParams) -> bool:
@@ -81,32 +102,76 @@ def make_model(
     Raises
     ------
     ValueError
-        If `kwargs` holds what the class does not take, with the name of the argument.
+        If the class can't learn here, or `kwargs` holds what it does not take, with the name of the argument.
     """
-    chosen = algorithm_class(agent)
-    kwargs = dict(params.kwargs)
-    policy_kwargs = dict(kwargs.pop("policy_kwargs", {}))
-    policy: str | type[Any] = "MlpPolicy"
-    if params.policy == "per_charger":
-        policy_kwargs |= {
-            "energy_hours": environment.energy_horizon_hours,
-            "departure_hours": environment.departure_horizon_hours,
-        }
-        with_bess = {"with_bess": True} if training_env.get_attr("with_bess")[0] else {}
-        policy_kwargs |= with_bess
-        if chosen is SAC:
-            policy = PerChargerSACPolicy
-            policy_kwargs["action_mapping"] = params.action_mapping
-            kwargs["replay_buffer_class"] = PerChargerReplayBuffer
-        else:
-            policy = PerChargerPolicy
-            kwargs["rollout_buffer_class"] = PerChargerRolloutBuffer
-            kwargs |= {"rollout_buffer_kwargs": with_bess} if with_bess else {}
+    try:
+        chosen = algorithm_class(params.algorithm)
+        policy, kwargs = _policy_and_kwargs(chosen, params, environment, training_env)
+    except ValueError as error:
+        raise ValueError(f"train.{agent}: {error}") from error
     device = resolve_device(agent, params.device)
     try:
-        return chosen(policy, training_env, seed=seed, device=device, policy_kwargs=policy_kwargs, **kwargs)
+        return chosen(policy, training_env, seed=seed, device=device, **kwargs)
     except TypeError as error:
         raise ValueError(f"train.{agent}.kwargs does not fit {chosen.__name__}: {error}") from error
+    except AssertionError as error:  # so a class refuses actions that it can't take
+        raise ValueError(f"train.{agent}: {params.algorithm}: {error}") from error
+
+
+def _policy_and_kwargs(
+    chosen: type[BaseAlgorithm], params: AgentParams, environment: EnvironmentParams, training_env: VecEnv
+) -> tuple[str | type[BasePolicy], dict[str, Any]]:
+    """Return the network and the keyword arguments that a class is called with."""
+    kwargs = params.kwargs | {"policy_kwargs": dict(params.kwargs.get("policy_kwargs", {}))}
+    if kwargs.get("action_noise") is not None:
+        kwargs["action_noise"] = _noise(kwargs["action_noise"], training_env)
+    if "net_arch" in kwargs["policy_kwargs"]:
+        kwargs["policy_kwargs"]["net_arch"] = _as_lists(kwargs["policy_kwargs"]["net_arch"])
+    if params.policy == "plain":
+        return FLAT, kwargs
+    network = _per_charger_network(chosen)
+    with_bess = {"with_bess": True} if training_env.get_attr("with_bess")[0] else {}
+    kwargs["policy_kwargs"] |= {
+        "energy_hours": environment.energy_horizon_hours,
+        "departure_hours": environment.departure_horizon_hours,
+        **with_bess,
+    }
+    if issubclass(chosen, OffPolicyAlgorithm):
+        if kwargs.get("n_steps", 1) != 1:
+            raise ValueError(f"kwargs.n_steps is {kwargs['n_steps']}; networks shared by chargers learn from one step")
+        kwargs["policy_kwargs"]["action_mapping"] = params.action_mapping
+        kwargs["replay_buffer_class"] = PerChargerReplayBuffer
+    else:
+        kwargs["rollout_buffer_class"] = PerChargerRolloutBuffer
+        kwargs |= {"rollout_buffer_kwargs": with_bess} if with_bess else {}
+    return network, kwargs
+
+
+def _per_charger_network(chosen: type[BaseAlgorithm]) -> type[BasePolicy]:
+    """Return the shared network in place of a class's flat one; the class must also take a buffer for it."""
+    network = PER_CHARGER.get(chosen.policy_aliases[FLAT])
+    hook = "replay_buffer_class" if issubclass(chosen, OffPolicyAlgorithm) else "rollout_buffer_class"
+    if network is None or hook not in inspect.signature(chosen).parameters:
+        raise ValueError(
+            f"policy is 'per_charger', but there is no network shared by chargers for {chosen.__name__}; "
+            "`policy: plain` works"
+        )
+    return network
+
+
+def _as_lists(layers: Any) -> Any:
+    """Return the layers of a flat network as Stable-Baselines3 wants them; params hold tuples."""
+    if isinstance(layers, dict):
+        return {name: _as_lists(each) for name, each in layers.items()}
+    return list(layers) if isinstance(layers, tuple) else layers
+
+
+def _noise(std: object, training_env: VecEnv) -> NormalActionNoise:
+    """Return Gaussian noise of a standard deviation on actions, which are scaled to -1 to 1 there."""
+    if not isinstance(std, int | float) or std <= 0:
+        raise ValueError(f"kwargs.action_noise is {std!r}; a standard deviation above 0 is needed, or null")
+    shape = training_env.action_space.shape or ()
+    return NormalActionNoise(np.zeros(shape), np.full(shape, float(std)))
 
 
 def write_model(path: Path, model: BaseAlgorithm) -> None:
@@ -139,6 +204,6 @@ def _is_pickled(value: object) -> bool:
     return isinstance(value, dict) and ":serialized:" in value
 
 
-def read_model(agent: str, path: Path) -> BaseAlgorithm:
-    """Read a trained model, for prediction on the CPU."""
-    return algorithm_class(agent).load(path, device="cpu")
+def read_model(algorithm: str, path: Path) -> BaseAlgorithm:
+    """Read a trained model of a class, given by its class path, for prediction on the CPU."""
+    return algorithm_class(algorithm).load(path, device="cpu")

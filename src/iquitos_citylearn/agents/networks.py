@@ -14,9 +14,19 @@ from numpy.typing import NDArray
 from torch import nn
 
 from iquitos_citylearn.env.action import DEAD_ZONE, NEED_LEFT, NEED_REACHED
-from iquitos_citylearn.env.observation import N_CHARGER_FEATURES
+from iquitos_citylearn.env.features import (
+    CONNECTED,
+    ENERGY_NEEDED,
+    ENERGY_TO_FULL,
+    N_CHARGER_FEATURES,
+    TIME_TO_DEPARTURE,
+)
 
-N_ROW_FEATURES = 7
+ROW_FEATURES = ("energy_needed", "energy_to_full", "time_left", "per_hour_left", "rate_needed", "share_needed", "logit")
+"""Inputs from a connected charger; see `Rows.features`."""
+N_ROW_FEATURES = len(ROW_FEATURES)
+ROW_ENERGY_NEEDED, ROW_ENERGY_TO_FULL = ROW_FEATURES.index("energy_needed"), ROW_FEATURES.index("energy_to_full")
+ROW_PER_HOUR_LEFT, ROW_SHARE_NEEDED = ROW_FEATURES.index("per_hour_left"), ROW_FEATURES.index("share_needed")
 N_ACTION_FEATURES = 4
 LOGIT_RANGE = 1.0 - 2.0 * DEAD_ZONE
 """The needed share is shrunk to this range before atanh, so that 0 and 1 stay finite: the range between dead zones."""
@@ -98,10 +108,10 @@ class ChargerRows(nn.Module):
     def _rows(self, observation: torch.Tensor) -> Rows:
         site = observation[:, : self.n_site_features]
         blocks = observation[:, self.n_site_features :].reshape(-1, self.n_chargers, N_CHARGER_FEATURES)
-        connected = blocks[:, :, 0]
+        connected = blocks[:, :, CONNECTED]
         batch, charger = torch.nonzero(connected > 0, as_tuple=True)
         row = blocks[batch, charger]
-        needed, to_full, time_left = row[:, 1], row[:, 2], row[:, 3]
+        needed, to_full, time_left = row[:, ENERGY_NEEDED], row[:, ENERGY_TO_FULL], row[:, TIME_TO_DEPARTURE]
         needed_hours = needed * self.energy_hours
         per_hour = 1.0 / torch.clamp(time_left * self.departure_hours, min=1.0)
         share = torch.clamp(needed_hours, max=1.0)
@@ -125,8 +135,8 @@ class ChargerRows(nn.Module):
         """
         row_action = action[rows.batch, rows.charger]
         delivered = self.delivered_hours(rows, row_action, mapping)
-        surplus = delivered - rows.features[:, 0] * self.energy_hours
-        hours_after = 1.0 / rows.features[:, 3] - 1.0
+        surplus = delivered - rows.features[:, ROW_ENERGY_NEEDED] * self.energy_hours
+        hours_after = 1.0 / rows.features[:, ROW_PER_HOUR_LEFT] - 1.0
         shortfall = torch.clamp(-surplus, min=0.0)
         unavoidable = torch.clamp(-surplus - hours_after, min=0.0)
         law = torch.stack([row_action, shortfall, unavoidable, torch.clamp(surplus, min=0.0)], dim=1)
@@ -134,8 +144,8 @@ class ChargerRows(nn.Module):
 
     def delivered_hours(self, rows: Rows, action: torch.Tensor, mapping: str) -> torch.Tensor:
         """Return the hours at full power that each row's action charges (the charging law of the car)."""
-        share = mapped_share(mapping, 0.5 * (action + 1.0), rows.features[:, 5])
-        return torch.minimum(share, rows.features[:, 1] * self.energy_hours)
+        share = mapped_share(mapping, 0.5 * (action + 1.0), rows.features[:, ROW_SHARE_NEEDED])
+        return torch.minimum(share, rows.features[:, ROW_ENERGY_TO_FULL] * self.energy_hours)
 
 
 def needed_logit(share: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,7 @@ from stable_baselines3.common.buffers import ReplayBuffer, RolloutBuffer
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.common.vec_env import VecNormalize
 
-from iquitos_citylearn.env.observation import N_CHARGER_FEATURES
+from iquitos_citylearn.env.features import N_CHARGER_FEATURES
 
 
 class PerChargerRolloutBuffer(RolloutBuffer):

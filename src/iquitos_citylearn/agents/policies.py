@@ -79,6 +79,16 @@ class _PerCharger:
         return actions, state
 
 
+class _GaussianPerCharger(DiagGaussianDistribution):
+    """Gaussian whose log probability is never summed over the chargers, as TRPO would have it."""
+
+    def log_prob(self, actions: torch.Tensor) -> torch.Tensor:  # noqa: ARG002 - Stable-Baselines3's signature
+        raise ValueError(
+            "policy is 'per_charger', but this algorithm scores the actions of all chargers together; "
+            "`policy: plain` works"
+        )
+
+
 class PerChargerPolicy(_PerCharger, ActorCriticPolicy):
     """Actor and critic shared over chargers, for PPO and A2C with `per_charger.PerChargerRolloutBuffer`.
 
@@ -130,6 +140,7 @@ class PerChargerPolicy(_PerCharger, ActorCriticPolicy):
         )
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
         self.rows = rows
+        self.action_dist = _GaussianPerCharger(rows.n_chargers + rows.with_bess)
         self.optimizer_class = UNCOMPILED.get(self.optimizer_class, self.optimizer_class)
         self.optimizer = self.optimizer_class(trained, lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]  # every torch optimiser takes lr
 

@@ -1,6 +1,7 @@
 """All policies side by side: what there is to gain, who gains how much of it, and how sure that is."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -8,32 +9,15 @@ from typing import Any
 import numpy as np
 
 from iquitos_citylearn.comparison.seed_statistics import Resampling, probability_of_improvement, summarise_scores
+from iquitos_citylearn.evaluation.key_figures import COMPARED, DIFFERENCES, KEY_FIGURES
 from iquitos_citylearn.evaluation.results import COMPLETE, text_file
+from iquitos_citylearn.policies.register import UNCONTROLLED, Kind
 from iquitos_citylearn.runtime.artifacts import ArtifactError, read_json
 from iquitos_citylearn.site.model import FloatArray
 
-KEY_FIGURES = (
-    "captured_share_co2",
-    "captured_share_cost",
-    "plain_share_co2",
-    "co2_kg",
-    "cost_usd",
-    "grid_import_kwh",
-    "grid_export_kwh",
-    "peak_import_kw",
-    "evening_peak_import_kw",
-    "self_consumption",
-    "ev_charging_kwh",
-    "ev_service",
-    "ev_unmet_kwh",
-    "ev_overdelivered_kwh",
-    "reward.total",
-)
-REFERENCES = ("UNCONTROLLED", "SAC")
-DIFFERENCES = ("co2_kg", "cost_usd", "peak_import_kw", "ev_unmet_kwh", "reward.total")
 BESIDE_AN_AGENT = ("untrained", "best_constant", "best_constant_cost", "training_years")
 CONSTANTS = {"co2": "best_constant", "cost": "best_constant_cost"}
-IMPROVEMENT = "adjusted.co2_kg"
+IMPROVEMENT = KEY_FIGURES["adjusted.co2_kg"].name
 """The figure of which less is an improvement: CO2 with what cars lacked imported after all."""
 
 
@@ -60,7 +44,7 @@ def read_present(files: Iterable[Path]) -> tuple[dict[str, dict[str, Any]], dict
         except ArtifactError as error:
             problems[file.name] = str(error)
         else:
-            results[str(content["agent"])] = content
+            results[str(content["policy"])] = content
     return results, problems
 
 
@@ -70,8 +54,9 @@ def _read_complete(file: Path) -> dict[str, Any]:
     content = read_json(file)
     if content.get("status") != COMPLETE:
         raise ArtifactError(f"{file}: status is {content.get('status')!r}, not {COMPLETE!r}")
-    if not content.get("agent") or not content.get("runs"):
-        raise ArtifactError(f"{file}: has no agent or no runs")
+    for key in ("policy", "kind", "runs"):
+        if not content.get(key):
+            raise ArtifactError(f"{file}: has no {key}")
     return content
 
 
@@ -81,36 +66,40 @@ def compare(results: Mapping[str, Mapping[str, Any]], resampling: Resampling) ->
     Parameters
     ----------
     results : mapping
-        Complete results by policy, as `evaluation.certify_and_write` writes them.
+        Complete results by policy, as `evaluation.candidates.certify_and_write` writes them.
     resampling : Resampling
         How intervals over seeds are found.
 
     Returns
     -------
     dict
-        `to_gain`: CO2 [kg] and cost [USD] a year between charging at once and the optimum, service-adjusted, and their
-        share of the former, means over the evaluation years. `policies`: for each, every key figure over seeds and
-        years (`seed_statistics.summarise_scores`; a figure that some run lacks is left out), `n_seeds`, `n_years`, the
-        figures of the headline year of its median seed, the differences of means to each reference (negative: less
-        than it), the probability of improvement over every other policy, what CityLearn replayed, and for an agent
-        `untrained`, `best_constant` (for CO2), `best_constant_cost`, `training_years` and `learning_gain_co2` and
-        `learning_gain_cost`, its shares above those of the best constants.
+        `resampling`: resamples, level of the intervals, seed. `to_gain`: CO2 [kg] and cost [USD] a year between
+        charging at once and the optimum, service-adjusted, and their share of the former, means over the evaluation
+        years. `policies`: for each its `kind`, every key figure over seeds and years
+        (`seed_statistics.summarise_scores`; a figure that some run lacks is left out), `n_seeds`, `n_years`, the
+        figures of the headline year of its median seed, the differences of means to charging at once and to the first
+        agent (negative: less), the probability of improvement over every other policy, the steps that CityLearn
+        replayed, and for an agent `untrained`, `best_constant` (for CO2), `best_constant_cost`, `training_years`, and
+        `learning_gain_co2` and `learning_gain_cost`, its shares above those of the best constants.
     """
     return {
+        "resampling": asdict(resampling),
         "to_gain": _to_gain(results),
-        "policies": {name.lower(): _compared(name, results, resampling) for name in results},
+        "policies": {name: _compared(name, results, resampling) for name in results},
     }
 
 
 def _compared(name: str, results: Mapping[str, Mapping[str, Any]], resampling: Resampling) -> dict[str, Any]:
     result = results[name]
-    scores = {figure: _scores(result["runs"], figure) for figure in KEY_FIGURES}
+    scores = {figure: _scores(result["runs"], figure) for figure in COMPARED}
     known = {figure: values for figure, values in scores.items() if values is not None}
     n_seeds, n_years = next(iter(known.values())).shape
-    compared: dict[str, Any] = {"n_seeds": n_seeds, "n_years": n_years}
-    compared |= {figure.replace(".", "_"): summarise_scores(values, resampling) for figure, values in known.items()}
+    compared: dict[str, Any] = {"kind": result["kind"], "n_seeds": n_seeds, "n_years": n_years}
+    compared |= {
+        KEY_FIGURES[figure].flat_name: summarise_scores(values, resampling) for figure, values in known.items()
+    }
     compared["headline"] = {
-        figure.replace(".", "_"): value for figure in KEY_FIGURES if (value := _figure(result, figure)) is not None
+        KEY_FIGURES[figure].flat_name: value for figure in COMPARED if (value := _figure(result, figure)) is not None
     }
     compared |= _differences(name, results)
     compared["improvement_over"] = _improvements(name, results, resampling)
@@ -142,18 +131,24 @@ def _figure(run: Mapping[str, Any], name: str) -> float | None:
 
 def _differences(name: str, results: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     differences = {}
-    for reference in REFERENCES:
-        if reference not in results or reference == name:
+    for reference in _reference_policies(results):
+        if reference == name:
             continue
         pairs = {
             key: (_scores(results[name]["runs"], key), _scores(results[reference]["runs"], key)) for key in DIFFERENCES
         }
-        differences[f"minus_{reference.lower()}"] = {
-            key.replace(".", "_"): float(mine.mean() - other.mean())
+        differences[f"minus_{reference}"] = {
+            KEY_FIGURES[key].flat_name: float(mine.mean() - other.mean())
             for key, (mine, other) in pairs.items()
             if mine is not None and other is not None
         }
     return differences
+
+
+def _reference_policies(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the policies to which differences are stated: charging at once, and the first agent."""
+    agents = [name for name, result in results.items() if result["kind"] == Kind.AGENT]
+    return [UNCONTROLLED] * (UNCONTROLLED in results) + agents[:1]
 
 
 def _improvements(
@@ -166,17 +161,18 @@ def _improvements(
         theirs = _scores(result["runs"], IMPROVEMENT)
         if other == name or mine is None or theirs is None or len(theirs) not in {1, len(mine)}:
             continue
-        improvements[other.lower()] = probability_of_improvement(-mine, -theirs, resampling)
+        improvements[other] = probability_of_improvement(-mine, -theirs, resampling)
     return improvements
 
 
 def _to_gain(results: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
     """Return what the optimum saves against charging at once; nothing where one of them is not compared."""
-    if not {"UNCONTROLLED", "OPTIMUM"} <= set(results):
+    optima = [name for name, result in results.items() if result["kind"] == Kind.OPTIMUM]
+    if UNCONTROLLED not in results or not optima:
         return {}
     gain: dict[str, float] = {}
     for figure in ("co2_kg", "cost_usd"):
-        base, best = (_mean_reference(results[name], figure) for name in ("UNCONTROLLED", "OPTIMUM"))
+        base, best = (_mean_reference(results[name], figure) for name in (UNCONTROLLED, optima[0]))
         gain |= {figure: base - best, f"{figure}_share": (base - best) / base if base else 0.0}
     return gain
 

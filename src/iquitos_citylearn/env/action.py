@@ -1,4 +1,4 @@
-"""What an action means before it reaches the charger: named mappings from u in [0, 1] to CityLearn's charger action.
+"""The meaning of an action: named mappings from the agent's u in [0, 1] to CityLearn's charger action.
 
 With f = min(1, energy still needed / energy of one hour at full power), seen from the site:
 
@@ -12,22 +12,22 @@ three_segment  u <= 0.6: a = f u / 0.6; 0.6 < u <= 0.8: a = f; u > 0.8: a = f + 
 =============  ==========================================================================================
 
 Agents act on [-1, 1] (what Stable-Baselines3's Gaussian policies expect); u = (action + 1) / 2. A charger without
-a car gets 0. `three_segment` gives a fifth of the range to "what the car needs" and keeps waiting (u = 0) and
-overcharging (u = 1: full power until full) the agent's choice: it is a help to the learner, and named as such.
-`dead_zones` knows no need: it lets a squashed Gaussian, which never quite reaches its ends, charge nothing and all.
+a car gets 0. `three_segment` gives a fifth of the range to "what the car needs". Waiting (u = 0) and overcharging
+(u = 1: full power until full) stay the agent's choice. The mapping helps the learner, and results say so.
+`dead_zones` ignores the need. It lets a squashed Gaussian, which never quite reaches its ends, give 0 and full power.
 
 With the battery under the agent there is one more entry v in [-1, 1], the last. The battery gets the share
-clip(greedy + 2 v |v|, -1, 1) of its power, charging positive, where greedy is what automatic dispatch would do in this
-hour: 0 leaves the battery to the rule, small entries are small corrections of it, and every share is within reach.
-That too is a help to the learner. Whoever gives no such entry leaves the battery to the rule.
+clip(greedy + 2 v |v|, -1, 1) of its power, charging positive, where greedy is the share that automatic dispatch would
+take in this hour. So 0 leaves the battery to the rule, small entries correct it a little, and every share is within
+reach. This helps the learner too. A policy that gives no such entry leaves the battery to the rule.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from iquitos_citylearn.env.kernels import kernel
+from iquitos_citylearn.env.kernels import inner_kernel, kernel
 from iquitos_citylearn.env.observation import full_power_hours
-from iquitos_citylearn.env.physics import Equipment, Years, charging_kwh
+from iquitos_citylearn.env.physics import Equipment, YearArrays, charging_kwh
 from iquitos_citylearn.site.model import FloatArray, IntArray
 
 MAPPINGS = {"raw": 0, "need_limited": 1, "three_segment": 2, "dead_zones": 3}
@@ -117,7 +117,7 @@ def charger_share(mapping: int, u: float, needed_share: float) -> float:
 def write_charger_actions(
     out: FloatArray,
     equipment: Equipment,
-    years: Years,
+    years: YearArrays,
     mapping: int,
     y: int,
     t: int,
@@ -146,10 +146,10 @@ def write_charger_actions(
         out[c] = min(1.0, charger_share(mapping, u, min(1.0, hours)))
 
 
-@kernel()
+@inner_kernel
 def bess_share(
     equipment: Equipment,
-    years: Years,
+    years: YearArrays,
     y: int,
     t: int,
     ev_soc: FloatArray,

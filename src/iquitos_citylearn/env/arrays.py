@@ -1,4 +1,4 @@
-"""The site as arrays: what the twin's kernels run on."""
+"""The site as arrays for the twin's kernels."""
 
 import math
 from collections.abc import Sequence
@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from iquitos_citylearn.env.battery import TINY, Batteries, make_batteries
 from iquitos_citylearn.site.model import Battery, Charger, FloatArray, IntArray, Sessions, Site, flat_efficiency
+from iquitos_citylearn.site.validity import session_problem
 
 NO_SESSION = -1
+ONLY_ENV, ONLY_YEAR = 0, 0
+"""Index of the environment in a state of one, and of the year in the arrays of one."""
 
 
 class Equipment(NamedTuple):
-    """What stands at the site; arrays of shape (n_chargers,).
+    """Equipment of the site; arrays of shape (n_chargers,).
 
     Attributes
     ----------
@@ -30,7 +33,7 @@ class Equipment(NamedTuple):
     bess : ndarray of BATTERY, shape (1,)
         The stationary battery (a placeholder where there is none).
     bess_present, bess_automatic : bool
-        Whether there is one, and whether it is on automatic dispatch.
+        Whether there is one, and whether no agent dispatches it: `Site.bess_dispatch` as the kernels read it.
     import_limit_kw : float
         Import that requests are cut down to [kW]; infinite where `import_limited` is False.
     import_limited : bool
@@ -49,7 +52,7 @@ class Equipment(NamedTuple):
     import_limited: bool
 
 
-class Years(NamedTuple):
+class YearArrays(NamedTuple):
     """Years of a site; Y years, T steps, S sessions at most.
 
     Attributes
@@ -62,7 +65,7 @@ class Years(NamedTuple):
         Row of the session connected in step t in the lists of sessions below, -1 where none is.
     connected_first : ndarray of uint64, shape (Y, T + 1)
         Where step t starts in the lists below; it ends where t + 1 starts. Kernels run over these lists: most
-        chargers stand idle most of the time. Unsigned, since Numba tests every signed index for counting from the end.
+        chargers are idle most of the time. Unsigned, since Numba tests every signed index for counting from the end.
     connected_charger, connected_session : ndarray of uint32, shape (Y, K)
         The chargers with a car, step by step and rising within each, and their sessions; padded with 0.
     session_arrival_step, session_departure_step : ndarray of int32, shape (Y, S)
@@ -136,9 +139,9 @@ def make_equipment(site: Site) -> Equipment:
         ev_capacity_kwh=np.ascontiguousarray(ev["capacity_kwh"]),
         ev=ev,
         bess=make_batteries([bess], ["bess"]),
-        bess_present=site.bess is not None,
-        bess_automatic=site.bess_automatic,
-        import_limit_kw=math.inf if site.import_limit_kw is None else _checked_limit(site, site.import_limit_kw),
+        bess_present=site.bess_dispatch != "none",
+        bess_automatic=site.bess_dispatch != "agent",
+        import_limit_kw=math.inf if site.import_limit_kw is None else float(site.import_limit_kw),
         import_limited=site.import_limit_kw is not None,
     )
 
@@ -146,14 +149,6 @@ def make_equipment(site: Site) -> Equipment:
 def without_import_limit(equipment: Equipment) -> Equipment:
     """Return the same equipment on a grid connection that carries any import."""
     return equipment._replace(import_limit_kw=math.inf, import_limited=False)
-
-
-def _checked_limit(site: Site, limit_kw: float) -> float:
-    if not (math.isfinite(limit_kw) and limit_kw >= 0.0):
-        raise ValueError(f"import_limit_kw is {limit_kw}; it must be finite and 0 at least")
-    if site.bess is not None and site.bess_automatic:
-        raise ValueError(f"import_limit_kw is {limit_kw}; a battery on automatic dispatch acts after requests are cut")
-    return float(limit_kw)
 
 
 def _placeholder_battery() -> Battery:
@@ -180,7 +175,7 @@ def _check_charger(charger: Charger) -> None:
         raise ValueError(f"{charger.name}: efficiency is {charger.efficiency}, outside {TINY} to 1")
 
 
-def make_years(sites: Sequence[Site]) -> Years:
+def make_years(sites: Sequence[Site]) -> YearArrays:
     """Return years of one site as arrays.
 
     Parameters
@@ -191,8 +186,8 @@ def make_years(sites: Sequence[Site]) -> Years:
     Raises
     ------
     ValueError
-        When the years differ in steps or equipment, a series has a value that is not finite, or a session is out
-        of range, out of order, or without a free row before it.
+        When the years differ in steps or equipment, a series has a value that is not finite, or a session is not
+        valid (`site.validity`).
     """
     first = sites[0]
     for index, site in enumerate(sites):
@@ -201,13 +196,16 @@ def make_years(sites: Sequence[Site]) -> Years:
         if _equipment_of(site) != _equipment_of(first):
             raise ValueError(f"year {index} has other equipment than year 0")
         _check_series(site, f"year {index}")
-        _check_sessions(site.sessions, site, f"year {index}")
+        problem = session_problem(site.sessions, site.n_steps, site.n_chargers)
+        if problem is not None:
+            field, row, value, allowed = problem
+            raise ValueError(f"year {index}: {field} is {value} in session {row}; allowed: {allowed}")
     width = max(1, *(len(site.sessions) for site in sites))
     sessions = [_in_order_of_arrival(site.sessions) for site in sites]
     session_of = np.stack([_session_of(s, first.n_steps, first.n_chargers) for s in sessions])
     connected = session_of != NO_SESSION
     longest = int(connected.sum(axis=(1, 2)).max())
-    return Years(
+    return YearArrays(
         load_kwh=_singles([site.load_kwh for site in sites]),
         pv_kwh=_singles([site.pv_kwh for site in sites]),
         price_usd_per_kwh=np.stack([site.price_usd_per_kwh for site in sites]).astype(np.float64),
@@ -226,7 +224,7 @@ def make_years(sites: Sequence[Site]) -> Years:
 
 
 def _equipment_of(site: Site) -> tuple[object, ...]:
-    return site.chargers, site.bess, site.bess_automatic, site.import_limit_kw
+    return site.chargers, site.bess, site.bess_dispatch, site.import_limit_kw
 
 
 def _singles(series: Sequence[FloatArray]) -> FloatArray:
@@ -237,7 +235,7 @@ def _pad(values: FloatArray | IntArray, width: int, value: int) -> FloatArray:
     return np.pad(values, (0, width - len(values)), constant_values=value)
 
 
-def session_rows(years: Years, y: int, sessions: Sessions) -> IntArray:
+def session_rows(years: YearArrays, y: int, sessions: Sessions) -> IntArray:
     """Return the row of each session of the site of year y in the year's lists, shape (n_sessions,)."""
     return np.asarray(years.session_of[y, sessions.arrival_step, sessions.charger], dtype=np.int64)
 
@@ -264,31 +262,6 @@ def _check_series(site: Site, name: str) -> None:
         if not np.isfinite(series).all():
             row = int(np.argmin(np.isfinite(series)))
             raise ValueError(f"{name}: {field} is {series[row]} in row {row}; it must be finite")
-
-
-def _check_sessions(sessions: Sessions, site: Site, name: str) -> None:
-    arrival, departure = sessions.arrival_step, sessions.departure_step
-    _refuse_sessions(
-        (sessions.charger < 0) | (sessions.charger >= site.n_chargers),
-        f"{name}: charger is outside 0 to {site.n_chargers - 1}",
-    )
-    _refuse_sessions(
-        (arrival < 0) | (departure <= arrival) | (departure > site.n_steps),
-        f"{name}: 0 <= arrival_step < departure_step <= {site.n_steps} does not hold",
-    )
-    for field, soc in (("arrival_soc", sessions.arrival_soc), ("required_soc", sessions.required_soc)):
-        _refuse_sessions(~((soc >= 0.0) & (soc <= 1.0)), f"{name}: {field} is outside 0 to 1")
-    same = np.diff(sessions.charger) == 0
-    crowded = (np.diff(sessions.charger) < 0) | (same & (arrival[1:] <= departure[:-1]))
-    _refuse_sessions(
-        np.concatenate([[False], crowded])[: len(sessions)],
-        f"{name}: sessions must be sorted by charger and arrival with a free row between them",
-    )
-
-
-def _refuse_sessions(wrong: NDArray[np.bool_], message: str) -> None:
-    if wrong.any():
-        raise ValueError(f"{message}, in session {int(np.argmax(wrong))}")
 
 
 def make_state(n_envs: int, n_chargers: int) -> State:

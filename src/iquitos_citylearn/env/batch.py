@@ -1,7 +1,7 @@
 """A batch of environments, stepped by an hour in one compiled call.
 
-Taking a tuple of some sixty arrays over from Python costs more than stepping an environment, so the compiled code takes
-it over once, and a step hands one reference on.
+To unpack a tuple of some sixty arrays at each call from Python would cost more than the step itself. The compiled code
+unpacks it once, and each step passes one reference.
 """
 
 from typing import NamedTuple, Self
@@ -11,30 +11,22 @@ from numba import types
 from numba.experimental import structref
 from numpy.typing import NDArray
 
-from iquitos_citylearn.env.action import bess_share, check_agent_actions, write_charger_actions
+from iquitos_citylearn.env.action import check_agent_actions
+from iquitos_citylearn.env.hour import observe, write_reward, write_simulator_actions
 from iquitos_citylearn.env.kernels import inner_kernel, kernel
-from iquitos_citylearn.env.observation import N_CHARGER_FEATURES, write_observation
-from iquitos_citylearn.env.physics import (
-    State,
-    advance_env,
-    apply_actions_env,
-    dispatches_bess,
-    make_state,
-    reset_env,
-)
-from iquitos_citylearn.env.reward import N_TERMS, write_reward_terms
+from iquitos_citylearn.env.physics import State, advance_env, apply_actions_env, make_state, reset_env
+from iquitos_citylearn.env.reward import N_TERMS
 from iquitos_citylearn.env.setting import Setting, make_spaces
-from iquitos_citylearn.env.settlement import next_peak_kw, settle, write_month_peak
 from iquitos_citylearn.site.model import FloatArray
 
 
 class Outputs(NamedTuple):
-    """What a step of E environments leaves behind, besides their state.
+    """Results of a step of E environments, apart from their state.
 
     Attributes
     ----------
     observation : ndarray of float32, shape (E, n_observations)
-        What is seen after the step.
+        Observation after the step.
     reward : ndarray, shape (E,)
         Rewards of the step.
     terms : ndarray, shape (E, 5)
@@ -75,9 +67,9 @@ class Batch:
     Attributes
     ----------
     state : State
-        Where they stand; shared with the compiled code, like the outputs.
+        Their state, in arrays shared with the compiled code.
     outputs : Outputs
-        What the last step, or the start of a year, has left.
+        Results of the last step; after the start of a year only the observation is new. Shared arrays as well.
     """
 
     def __init__(self, setting: Setting, n_envs: int) -> None:
@@ -87,7 +79,7 @@ class Batch:
         self._held = _hold(setting, self.state, self.outputs)
 
     def start_year(self, e: int, year: int) -> None:
-        """Put environment e at the start of a year and write what it sees."""
+        """Put environment e at the start of a year and write its observation."""
         _reset_and_observe(self.setting, self.state, self.outputs, e, year)
 
     def step(self, actions: NDArray[np.float32] | FloatArray) -> None:
@@ -114,7 +106,7 @@ class _HeldType(types.StructRef):
 
 
 class _Held(structref.StructRefProxy):
-    """A setting, states and outputs in the hands of the compiled code, by reference: the arrays are shared."""
+    """Setting, state and outputs as one object of the compiled code, which shares their arrays."""
 
     setting: Setting
     state: State
@@ -173,74 +165,37 @@ def _step_batch(held: _Held, actions: NDArray[np.float32] | FloatArray) -> bool:
 
 @inner_kernel
 def _step_all(setting: Setting, state: State, outputs: Outputs, actions: NDArray[np.float32] | FloatArray) -> None:
-    equipment, years, tables = setting.equipment, setting.years, setting.tables
-    dispatched = dispatches_bess(equipment)
+    equipment, years = setting.equipment, setting.years
     for e in range(actions.shape[0]):
-        y, t = state.year[e], state.time_step[e]
-        bess_soc = state.bess_soc[e]
+        y, t, bess_soc = state.year[e], state.time_step[e], state.bess_soc[e]
         before, after, charger_action = outputs.ev_soc_before[e], outputs.ev_soc_after[e], outputs.charger_action[e]
         _copy_row(before, state.ev_soc, e)
-        write_charger_actions(charger_action, equipment, years, setting.mapping, y, t, before, actions[e])
-        bess_action = 0.0
-        if dispatched:
-            last = actions[e, charger_action.shape[0]]
-            bess_action = bess_share(equipment, years, y, t, before, charger_action, last)
+        bess_action = write_simulator_actions(charger_action, setting, y, t, before, actions[e])
         outputs.bess_action[e] = bess_action
         apply_actions_env(equipment, years, state, e, charger_action, bess_action)
         _copy_row(after, state.ev_soc, e)
         outputs.bess_soc_after[e] = state.bess_soc[e]
-        outputs.reward[e] = write_reward_terms(
+        outputs.reward[e], state.peak_kw[e] = write_reward(
             outputs.terms[e],
             outputs.charger_reward[e],
-            equipment,
-            years,
-            tables,
-            setting.weighting,
+            setting,
             y,
             t,
             state.net_kwh[e],
-            state.bess_soc[e] - bess_soc,
+            bess_soc,
+            state.bess_soc[e],
+            state.peak_kw[e],
             before,
             after,
         )
-        if tables.n_peak_entries > 0:
-            outputs.reward[e] = settle(
-                outputs.terms[e],
-                outputs.charger_reward[e],
-                equipment,
-                years,
-                tables,
-                setting.weighting,
-                y,
-                t,
-                state.net_kwh[e],
-                bess_soc,
-                state.bess_soc[e] - bess_soc,
-                state.peak_kw[e],
-                before,
-                after,
-            )
-            state.peak_kw[e] = next_peak_kw(tables, y, t, state.peak_kw[e], state.net_kwh[e])
         advance_env(equipment, years, state, e)
         _observe(setting, state, outputs, e)
 
 
 @inner_kernel
 def _observe(setting: Setting, state: State, outputs: Outputs, e: int) -> None:
-    write_observation(
-        outputs.observation[e],
-        setting.equipment,
-        setting.years,
-        setting.tables,
-        setting.horizons,
-        state.year[e],
-        state.time_step[e],
-        state.ev_soc[e],
-        state.bess_soc[e],
-    )
-    if setting.tables.n_peak_entries > 0:
-        first = outputs.observation.shape[1] - N_CHARGER_FEATURES * state.ev_soc.shape[1]
-        write_month_peak(outputs.observation[e], setting.tables, first, state.time_step[e], state.peak_kw[e])
+    y, t, peak_kw = state.year[e], state.time_step[e], state.peak_kw[e]
+    observe(outputs.observation[e], setting, y, t, state.ev_soc[e], state.bess_soc[e], peak_kw)
 
 
 @inner_kernel

@@ -41,7 +41,7 @@ class BatteryRecord(Protocol):
     fade_kwh : float
         Capacity loss coefficient times C [kWh].
     is_flat : bool
-        Both curves are flat; then `flat_power_kw` [kW] and the one-way efficiency `flat_root` stand for them.
+        Both curves are flat; then `flat_power_kw` [kW] and the one-way efficiency `flat_root` replace them.
     root_exponent : float
         0.5, as data: the compiler would turn pow(x, 0.5) into sqrt(x), which differs from CityLearn's pow in the
         last bit for about one x in a thousand.
@@ -101,7 +101,8 @@ def make_batteries(batteries: Sequence[Battery], names: Sequence[str]) -> Batter
 def _fill_record(record: np.void, battery: Battery) -> None:
     capacity = float(battery.energy_capacity_kwh)
     min_soc = 1.0 - float(battery.depth_of_discharge)
-    power, efficiency = battery.capacity_power_curve, battery.power_efficiency_curve
+    power_soc, power_share = battery.capacity_power_curve
+    efficiency_power, efficiency = battery.power_efficiency_curve
     record["capacity_kwh"] = capacity
     record["nominal_power_kw"] = battery.nominal_power_kw
     record["min_soc"] = min_soc
@@ -109,13 +110,15 @@ def _fill_record(record: np.void, battery: Battery) -> None:
     record["initial_soc"] = np.float32(max(float(battery.initial_soc), min_soc))
     record["retention"] = 1.0 - float(battery.loss_coefficient)
     record["fade_kwh"] = float(battery.capacity_loss_coefficient) * capacity
-    record["is_flat"] = len(set(power[1])) == 1 and len(set(efficiency[1])) == 1
-    record["flat_power_kw"] = float(battery.nominal_power_kw) * float(power[1][0])
-    record["flat_root"] = float(efficiency[1][0]) ** ROOT_EXPONENT
+    record["is_flat"] = len(set(power_share)) == 1 and len(set(efficiency)) == 1
+    record["flat_power_kw"] = float(battery.nominal_power_kw) * float(power_share[0])
+    record["flat_root"] = float(efficiency[0]) ** ROOT_EXPONENT
     record["root_exponent"] = ROOT_EXPONENT
-    record["n_power"], record["n_efficiency"] = len(power[0]), len(efficiency[0])
-    record["power_soc"][: len(power[0])], record["power_share"][: len(power[0])] = power
-    record["efficiency_power"][: len(efficiency[0])], record["efficiency"][: len(efficiency[0])] = efficiency
+    record["n_power"], record["n_efficiency"] = len(power_soc), len(efficiency)
+    record["power_soc"][: len(power_soc)] = power_soc
+    record["power_share"][: len(power_soc)] = power_share
+    record["efficiency_power"][: len(efficiency)] = efficiency_power
+    record["efficiency"][: len(efficiency)] = efficiency
 
 
 def _check_battery(battery: Battery, name: str) -> None:

@@ -12,7 +12,7 @@ from citylearn.citylearn import CityLearnEnv
 from citylearn.internal.building_ops import BuildingOpsService
 from citylearn.reward_function import RewardFunction
 
-from iquitos_citylearn.env.arrays import NO_SESSION, make_years
+from iquitos_citylearn.env.arrays import NO_SESSION, ONLY_YEAR, make_years
 from iquitos_citylearn.env.simulator import StepResult, check_action, check_window
 from iquitos_citylearn.site.model import FloatArray, Site
 
@@ -128,7 +128,7 @@ class CityLearnSimulator:
                 _silence(building)
         else:
             self._env = CityLearnEnv(schema, offline=True)
-        self._connected = make_years([site]).session_of[0] != NO_SESSION
+        self._connected = make_years([site]).session_of[ONLY_YEAR] != NO_SESSION
         self._order = _action_order(self._env, site)
         self._bind()
 
@@ -226,9 +226,9 @@ def _part_of_schema(
 
 
 def _action_order(env: CityLearnEnv, site: Site) -> list[int]:
-    """Return where each of CityLearn's actions stands among the charger actions with the battery's appended."""
+    """Return the position of each of CityLearn's actions in the charger actions with the battery's appended."""
     position = {f"{CHARGER_ACTION}{charger.name}": index for index, charger in enumerate(site.chargers)}
-    if site.bess is not None and not site.bess_automatic:
+    if site.bess_dispatch == "agent":
         position[BESS_ACTION] = site.n_chargers
     names = env.action_names[0]
     if sorted(names) != sorted(position):

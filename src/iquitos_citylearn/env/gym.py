@@ -1,4 +1,4 @@
-"""The Gymnasium face: one year, one agent; `ChargingEnv` over any simulator, `TwinEnv` over the twin alone, faster."""
+"""Gymnasium environments of one year: `ChargingEnv` over any simulator, and `TwinEnv`, faster, over the twin."""
 
 from dataclasses import asdict
 from typing import Any
@@ -7,35 +7,42 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from iquitos_citylearn.env.action import bess_share, check_agent_actions, write_charger_actions
+from iquitos_citylearn.env.action import check_agent_actions
+from iquitos_citylearn.env.arrays import ONLY_ENV, ONLY_YEAR
 from iquitos_citylearn.env.batch import Batch
-from iquitos_citylearn.env.observation import N_CHARGER_FEATURES, write_observation
-from iquitos_citylearn.env.physics import dispatches_bess
-from iquitos_citylearn.env.reward import N_TERMS, TERMS, write_reward_terms
-from iquitos_citylearn.env.setting import Setting, make_spaces
-from iquitos_citylearn.env.settlement import next_peak_kw, settle, write_month_peak
-from iquitos_citylearn.env.simulator import Simulator, StepResult
+from iquitos_citylearn.env.hour import observe, write_reward, write_simulator_actions
+from iquitos_citylearn.env.reward import N_TERMS, TERMS
+from iquitos_citylearn.env.setting import Setting, check_single_year, make_spaces
+from iquitos_citylearn.env.simulator import Simulator
 
 
 class ChargingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
-    """A year of charging at the site; tables of observation, action and reward stand in their modules.
+    """A year of charging at the site, over any simulator.
+
+    Tables of observation, action and reward are in `env/observation.py`, `env/action.py` and `env/reward.py`.
 
     Parameters
     ----------
     simulator : Simulator
-        The twin or CityLearn, over the first year of `setting`.
+        The twin or CityLearn, over the year of `setting`.
     setting : Setting
-        From `setting.make_setting`.
+        A year, from `setting.make_setting` or `setting.single_year`.
+
+    Raises
+    ------
+    ValueError
+        If the setting has more than one year.
 
     Notes
     -----
-    The year ends by truncation: its end is no event of the site. `info` holds the reward terms, the actions of chargers
+    The year ends by truncation, since nothing ends at the site. `info` holds the reward terms, the actions of chargers
     and battery as CityLearn takes them, and the fields of the simulator's `StepResult`.
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own declaration
 
     def __init__(self, simulator: Simulator, setting: Setting) -> None:
+        check_single_year(setting)
         self.simulator = simulator
         self.setting = setting
         self.observation_space, self.action_space = make_spaces(setting)  # type: ignore[assignment]  # Boxes of float32
@@ -70,12 +77,21 @@ class ChargingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             raise RuntimeError(f"the year is over at step {t}: reset first")
         check_agent_actions(np.asarray(action)[None], len(self._charger_reward), np.array([t]))
         ev_soc, bess_soc = simulator.ev_soc.copy(), simulator.bess_soc
-        write_charger_actions(
-            self._charger_action, setting.equipment, setting.years, setting.mapping, 0, t, ev_soc, action
-        )
-        bess_action = self._bess_action(t, ev_soc, action)
+        bess_action = float(write_simulator_actions(self._charger_action, setting, ONLY_YEAR, t, ev_soc, action))
         result = simulator.step(self._charger_action, bess_action)
-        reward = self._reward(t, result, ev_soc, bess_soc)
+        reward, self._peak_kw = write_reward(
+            self._terms,
+            self._charger_reward,
+            setting,
+            ONLY_YEAR,
+            t,
+            result.net_kwh,
+            bess_soc,
+            result.bess_soc,
+            self._peak_kw,
+            ev_soc,
+            result.ev_soc,
+        )
         truncated = simulator.time_step >= simulator.site.n_steps
         info = {
             "terms": dict(zip(TERMS, self._terms.tolist(), strict=True)),
@@ -83,83 +99,32 @@ class ChargingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             "bess_action": bess_action,
             "result": asdict(result),
         }
-        return self._observation(), reward, False, truncated, info
-
-    def _bess_action(self, t: int, ev_soc: NDArray[np.float64], action: NDArray[np.float32]) -> float:
-        setting = self.setting
-        if not dispatches_bess(setting.equipment):
-            return 0.0
-        last, charger_action = float(action[-1]), self._charger_action
-        return float(bess_share(setting.equipment, setting.years, 0, t, ev_soc, charger_action, last))
-
-    def _reward(self, t: int, result: StepResult, ev_soc: NDArray[np.float64], bess_soc: float) -> float:
-        setting, bess_soc_change = self.setting, result.bess_soc - bess_soc
-        reward = write_reward_terms(
-            self._terms,
-            self._charger_reward,
-            setting.equipment,
-            setting.years,
-            setting.tables,
-            setting.weighting,
-            0,
-            t,
-            result.net_kwh,
-            bess_soc_change,
-            ev_soc,
-            result.ev_soc,
-        )
-        if setting.tables.n_peak_entries > 0:
-            reward = settle(
-                self._terms,
-                self._charger_reward,
-                setting.equipment,
-                setting.years,
-                setting.tables,
-                setting.weighting,
-                0,
-                t,
-                result.net_kwh,
-                bess_soc,
-                bess_soc_change,
-                self._peak_kw,
-                ev_soc,
-                result.ev_soc,
-            )
-            self._peak_kw = float(next_peak_kw(setting.tables, 0, t, self._peak_kw, result.net_kwh))
-        return float(reward)
+        return self._observation(), float(reward), False, truncated, info
 
     def _observation(self) -> NDArray[np.float32]:
-        out = np.empty(self._n_observations, dtype=np.float32)
-        setting, simulator = self.setting, self.simulator
-        write_observation(
-            out,
-            setting.equipment,
-            setting.years,
-            setting.tables,
-            setting.horizons,
-            0,
-            simulator.time_step,
-            simulator.ev_soc,
-            simulator.bess_soc,
-        )
-        if setting.tables.n_peak_entries > 0:
-            first = self._n_observations - N_CHARGER_FEATURES * simulator.site.n_chargers
-            write_month_peak(out, setting.tables, first, simulator.time_step, self._peak_kw)
+        simulator, out = self.simulator, np.empty(self._n_observations, dtype=np.float32)
+        observe(out, self.setting, ONLY_YEAR, simulator.time_step, simulator.ev_soc, simulator.bess_soc, self._peak_kw)
         return out
 
 
 class TwinEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
-    """What `ChargingEnv` over `Twin` is, to the last bit, with one compiled call a step.
+    """A year of charging over the twin: equal to `ChargingEnv` over `Twin` bit for bit, in one compiled call a step.
 
     Parameters
     ----------
     setting : Setting
-        From `setting.make_setting`; its first year is run.
+        A year, from `setting.make_setting` or `setting.single_year`.
+
+    Raises
+    ------
+    ValueError
+        If the setting has more than one year.
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own declaration
 
     def __init__(self, setting: Setting) -> None:
+        check_single_year(setting)
         self.setting = setting
         self.observation_space, self.action_space = make_spaces(setting)  # type: ignore[assignment]  # Boxes of float32
         self._n_steps = setting.years.session_of.shape[1]
@@ -171,9 +136,9 @@ class TwinEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Start the year again; the year itself holds no randomness."""
         super().reset(seed=seed, options=options)
-        self._batch.start_year(0, 0)
+        self._batch.start_year(ONLY_ENV, ONLY_YEAR)
         self._step = 0
-        return self._batch.outputs.observation[0].copy(), {}
+        return self._batch.outputs.observation[ONLY_ENV].copy(), {}
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Charge for one hour; raises what `ChargingEnv.step` raises."""
@@ -183,7 +148,7 @@ class TwinEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._step += 1
         outputs = self._batch.outputs
         reward, truncated = outputs.reward.item(), self._step >= self._n_steps
-        return outputs.observation[0].copy(), reward, False, truncated, self._info()
+        return outputs.observation[ONLY_ENV].copy(), reward, False, truncated, self._info()
 
     def _info(self) -> dict[str, Any]:
         state, outputs = self._batch.state, self._batch.outputs
@@ -191,12 +156,12 @@ class TwinEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             "net_kwh": state.net_kwh.item(),
             "bess_kwh": state.bess_kwh.item(),
             "bess_soc": outputs.bess_soc_after.item(),
-            "charger_kwh": state.charger_kwh[0].copy(),
-            "ev_soc": outputs.ev_soc_after[0].copy(),
+            "charger_kwh": state.charger_kwh[ONLY_ENV].copy(),
+            "ev_soc": outputs.ev_soc_after[ONLY_ENV].copy(),
         }
         return {
-            "terms": dict(zip(TERMS, outputs.terms[0].tolist(), strict=True)),
-            "charger_action": outputs.charger_action[0].copy(),
+            "terms": dict(zip(TERMS, outputs.terms[ONLY_ENV].tolist(), strict=True)),
+            "charger_action": outputs.charger_action[ONLY_ENV].copy(),
             "bess_action": outputs.bess_action.item(),
             "result": result,
         }

@@ -1,7 +1,7 @@
 """Compilation of the kernels, cached on disk for one state of their sources.
 
-Numba holds a cached kernel to the file that it stands in, not to the files of the kernels that it calls: after a change
-of the reward, the compiled step would go on with the old one. So every state of the sources has a cache of its own.
+Numba checks a cached kernel against its own source file, not against the files of the kernels that it calls. After a
+change of the reward, the compiled step would still run the old one. So every state of the sources has its own cache.
 """
 
 import hashlib
@@ -56,4 +56,4 @@ def kernel(**options: Any) -> Callable[[Function], Function]:
 
 
 inner_kernel = kernel(no_cpython_wrapper=True)
-"""Decorator of kernels that are called from kernels alone: the way in from Python takes longer to compile than they."""
+"""Decorator of kernels that only other kernels call. They need no entry from Python, whose compilation takes longer."""

@@ -1,6 +1,6 @@
-"""What the agent sees: one table, one compiled function, used over the twin and over CityLearn alike.
+"""The observation: one table and one compiled function, the same over the twin and over CityLearn.
 
-An observation has `n_site_features(forecast_hours)` site entries, then `CHARGER_FEATURES` entries for each charger.
+An observation has the site's entries first, then those of each charger. `env/features.py` names their positions.
 
 ========================  =====================================================================  ==========
 site entry                meaning at the decision of step t                                      range
@@ -28,8 +28,8 @@ time_to_departure         actions left before the car leaves, over the departure
 ========================  =====================================================================  ==========
 
 The reference power is the PV rating or the sum of charger ratings, whichever is higher. Entries are clipped to
-their range. Metered values are those of the hour before: nothing shows the future but the forecast, which has an
-error (`env/tables.py`), and the departure time and need, which drivers state when they plug in.
+their range. Metered values are those of the hour before. Only two things tell of the future: the forecast, which has
+an error (`env/tables.py`), and the departure time and the need, which drivers state when they plug in.
 """
 
 from typing import NamedTuple
@@ -37,27 +37,25 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from iquitos_citylearn.env.kernels import kernel
-from iquitos_citylearn.env.physics import Equipment, Years
+from iquitos_citylearn.env.features import (
+    BESS_SOC,
+    CHARGER_FEATURES,
+    CONNECTED,
+    ENERGY_NEEDED,
+    ENERGY_TO_FULL,
+    FLEET_POWER_NEEDED,
+    HOUR_COS,
+    HOUR_SIN,
+    N_CHARGER_FEATURES,
+    PRICE,
+    SITE_FEATURES_BEFORE_FORECAST,
+    TIME_TO_DEPARTURE,
+)
+from iquitos_citylearn.env.kernels import inner_kernel, kernel
+from iquitos_citylearn.env.physics import Equipment, YearArrays
 from iquitos_citylearn.env.tables import Tables
 from iquitos_citylearn.params import EnvironmentParams
 from iquitos_citylearn.site.model import FloatArray
-
-SITE_FEATURES_BEFORE_FORECAST = (
-    "hour_sin",
-    "hour_cos",
-    "price",
-    "carbon_intensity",
-    "pv_last",
-    "load_last",
-    "bess_soc",
-    "occupancy",
-    "fleet_power_needed",
-)
-CHARGER_FEATURES = ("connected", "energy_needed", "energy_to_full", "time_to_departure")
-N_CHARGER_FEATURES = len(CHARGER_FEATURES)
-_BESS_SOC = SITE_FEATURES_BEFORE_FORECAST.index("bess_soc")
-_FLEET_POWER_NEEDED = SITE_FEATURES_BEFORE_FORECAST.index("fleet_power_needed")
 
 
 class Horizons(NamedTuple):
@@ -77,23 +75,24 @@ def forecast_hours(tables: Tables) -> int:
     return tables.site_entries.shape[2] - len(SITE_FEATURES_BEFORE_FORECAST)
 
 
-def n_site_features(n_hours_ahead: int, n_peak_entries: int = 0) -> int:
-    """Return the number of entries before the chargers' own (`n_peak_entries`: 1 with `month_peak`)."""
-    return len(SITE_FEATURES_BEFORE_FORECAST) + n_hours_ahead + n_peak_entries
+def n_site_features(n_hours_ahead: int, *, with_month_peak: bool = False) -> int:
+    """Return the number of entries before those of the first charger."""
+    return len(SITE_FEATURES_BEFORE_FORECAST) + n_hours_ahead + int(with_month_peak)
 
 
-def observation_names(n_hours_ahead: int, charger_names: list[str], n_peak_entries: int = 0) -> list[str]:
+def observation_names(n_hours_ahead: int, charger_names: list[str], *, with_month_peak: bool = False) -> list[str]:
     """Return the name of every entry, in order."""
     site = [*SITE_FEATURES_BEFORE_FORECAST, *(f"pv_forecast_{hour + 1}" for hour in range(n_hours_ahead))]
-    site += ["month_peak"] * n_peak_entries
+    if with_month_peak:
+        site.append("month_peak")
     return site + [f"{charger}_{feature}" for charger in charger_names for feature in CHARGER_FEATURES]
 
 
-def observation_low(n_hours_ahead: int, n_chargers: int, n_peak_entries: int = 0) -> NDArray[np.float32]:
+def observation_low(n_hours_ahead: int, n_chargers: int, *, with_month_peak: bool = False) -> NDArray[np.float32]:
     """Return the lower bound of every entry, float32, shape (n_observations,)."""
-    n_entries = n_site_features(n_hours_ahead, n_peak_entries) + N_CHARGER_FEATURES * n_chargers
+    n_entries = n_site_features(n_hours_ahead, with_month_peak=with_month_peak) + N_CHARGER_FEATURES * n_chargers
     low = np.zeros(n_entries, dtype=np.float32)
-    low[:3] = -1.0
+    low[[HOUR_SIN, HOUR_COS, PRICE]] = -1.0
     return low
 
 
@@ -103,19 +102,20 @@ def full_power_hours(soc_gap: float, capacity_kwh: float, efficiency: float, rat
     return max(soc_gap, 0.0) * capacity_kwh / (efficiency * rating_kw)
 
 
-@kernel()
+@inner_kernel
 def write_observation(
     out: NDArray[np.float32],
     equipment: Equipment,
-    years: Years,
+    years: YearArrays,
     tables: Tables,
     horizons: Horizons,
     y: int,
     t: int,
     ev_soc: FloatArray,
     bess_soc: float,
+    peak_kw: float,
 ) -> None:
-    """Write the observation before the action of step t of year y, but for `month_peak` (`env/settlement.py`).
+    """Write the observation before the action of step t of year y; zeros after the year's last step.
 
     Parameters
     ----------
@@ -125,16 +125,21 @@ def write_observation(
         SOC of the connected cars (any number where none is).
     bess_soc : float
         SOC of the stationary battery, 0 without one.
+    peak_kw : float
+        Highest import of the month so far [kW]; without effect where no peak is settled.
     """
     n_steps = years.load_kwh.shape[1]
     n_site_entries = tables.site_entries.shape[2]
-    first = n_site_entries + tables.n_peak_entries
     out[:] = 0.0
     if t >= n_steps:
         return
     for entry in range(n_site_entries):
         out[entry] = tables.site_entries[y, t, entry]
-    out[_BESS_SOC] = bess_soc
+    out[BESS_SOC] = bess_soc
+    first = n_site_entries
+    if tables.settles_month_peak:
+        out[first] = min(1.0, peak_kw / tables.reference_power_kw)
+        first += 1
     connected, last = years.connected_first[y, t], years.connected_first[y, t + 1]
     power_needed_kw = 0.0
     for k in range(connected, last):
@@ -147,8 +152,8 @@ def write_observation(
         hours_left = years.session_departure_step[y, session] - t
         power_needed_kw += rating_kw * min(1.0, needed)
         at = first + N_CHARGER_FEATURES * c
-        out[at] = 1.0
-        out[at + 1] = min(1.0, needed / horizons.energy_hours)
-        out[at + 2] = min(1.0, to_full / horizons.energy_hours)
-        out[at + 3] = min(1.0, hours_left / horizons.departure_hours)
-    out[_FLEET_POWER_NEEDED] = power_needed_kw / tables.total_charger_rating_kw
+        out[at + CONNECTED] = 1.0
+        out[at + ENERGY_NEEDED] = min(1.0, needed / horizons.energy_hours)
+        out[at + ENERGY_TO_FULL] = min(1.0, to_full / horizons.energy_hours)
+        out[at + TIME_TO_DEPARTURE] = min(1.0, hours_left / horizons.departure_hours)
+    out[FLEET_POWER_NEEDED] = power_needed_kw / tables.total_charger_rating_kw

@@ -10,7 +10,7 @@ observation, a minimum, a maximum or a choice between two values at hand, which 
 processor guesses wrongly costs as much as what it skips.
 """
 
-from iquitos_citylearn.env.arrays import Equipment, State, Years, make_equipment, make_state, make_years
+from iquitos_citylearn.env.arrays import Equipment, State, YearArrays, make_equipment, make_state, make_years
 from iquitos_citylearn.env.battery import charge_battery, compiled, idle_battery, rest_battery, to_single
 from iquitos_citylearn.env.grid import cut_action, cut_bess_action, remaining_share, requested_kw
 from iquitos_citylearn.env.kernels import inner_kernel
@@ -19,7 +19,7 @@ from iquitos_citylearn.site.model import FloatArray
 __all__ = [
     "Equipment",
     "State",
-    "Years",
+    "YearArrays",
     "advance_env",
     "apply_actions_env",
     "charging_kwh",
@@ -34,7 +34,9 @@ __all__ = [
 
 
 @compiled
-def start_env(equipment: Equipment, years: Years, state: State, e: int, year: int, step: int, bess_soc: float) -> None:
+def start_env(
+    equipment: Equipment, years: YearArrays, state: State, e: int, year: int, step: int, bess_soc: float
+) -> None:
     """Put environment e before the action of a step; cars connected then are taken to arrive in it."""
     state.year[e] = year
     state.time_step[e] = step
@@ -50,7 +52,7 @@ def start_env(equipment: Equipment, years: Years, state: State, e: int, year: in
 
 
 @compiled
-def reset_env(equipment: Equipment, years: Years, state: State, e: int, year: int) -> None:
+def reset_env(equipment: Equipment, years: YearArrays, state: State, e: int, year: int) -> None:
     """Put environment e before the first action of a year."""
     start_env(equipment, years, state, e, year, 0, equipment.bess[0].initial_soc)
 
@@ -63,7 +65,7 @@ def _requested_kwh(action: float, rating_kw: float, min_power_kw: float, efficie
 
 @inner_kernel
 def _share_within_limit(
-    equipment: Equipment, years: Years, year: int, step: int, charger_action: FloatArray, bess_action: float
+    equipment: Equipment, years: YearArrays, year: int, step: int, charger_action: FloatArray, bess_action: float
 ) -> float:
     """Return the share of the requests that the import limit leaves (`env/grid.py`)."""
     bess_request_kw = 0.0
@@ -101,7 +103,7 @@ def _run_bess(equipment: Equipment, state: State, e: int, action: float, deficit
 
 @compiled
 def apply_actions_env(
-    equipment: Equipment, years: Years, state: State, e: int, charger_action: FloatArray, bess_action: float
+    equipment: Equipment, years: YearArrays, state: State, e: int, charger_action: FloatArray, bess_action: float
 ) -> None:
     """Perform the step of environment e without moving on: outputs of the step, SOCs after the action.
 
@@ -145,7 +147,7 @@ def apply_actions_env(
 
 
 @compiled
-def advance_env(equipment: Equipment, years: Years, state: State, e: int) -> None:
+def advance_env(equipment: Equipment, years: YearArrays, state: State, e: int) -> None:
     """Move environment e on to the next step: standing losses, departures, arrivals.
 
     After the last step of the year only `time_step` moves and the cars leave.
@@ -171,7 +173,7 @@ def advance_env(equipment: Equipment, years: Years, state: State, e: int) -> Non
 
 @compiled
 def step_env(
-    equipment: Equipment, years: Years, state: State, e: int, charger_action: FloatArray, bess_action: float
+    equipment: Equipment, years: YearArrays, state: State, e: int, charger_action: FloatArray, bess_action: float
 ) -> None:
     """Perform the step of environment e and move on to the next (`apply_actions_env`, `advance_env`)."""
     apply_actions_env(equipment, years, state, e, charger_action, bess_action)
@@ -186,7 +188,7 @@ def dispatches_bess(equipment: Equipment) -> bool:
 
 @inner_kernel
 def charging_kwh(
-    equipment: Equipment, years: Years, year: int, step: int, ev_soc: FloatArray, charger_action: FloatArray
+    equipment: Equipment, years: YearArrays, year: int, step: int, ev_soc: FloatArray, charger_action: FloatArray
 ) -> float:
     """Return what the chargers will consume in a step of a year, by the cars' SOC before it [kWh].
 

@@ -1,6 +1,6 @@
-"""The certification: a year's actions replayed through CityLearn itself and compared with what the twin said.
+"""The certification: a year's actions replayed through CityLearn and compared with the results of the twin.
 
-CityLearn, with all that it imports, is imported by the process that replays, when it does.
+Only the processes that replay import CityLearn, which takes seconds.
 """
 
 from concurrent.futures import Executor
@@ -18,14 +18,17 @@ from iquitos_citylearn.runtime.processes import SameProcess, begin_imports, proc
 from iquitos_citylearn.site.model import FloatArray, Site
 
 CITYLEARN = "iquitos_citylearn.env.citylearn"
-"""What a process that replays imports."""
+"""Module that a process imports before it replays."""
 N_PARTS = 9
-"""Parts of a year aimed at: with another year's weeks, as long as one part, five for each of two processes."""
+"""Number of parts that a year is replayed in.
+
+Nine parts and the sampled weeks of another year give each of two processes five tasks.
+"""
 FIRST_HOUR = 1
 
 
 class Trajectory(NamedTuple):
-    """What a simulator said about a run; T steps.
+    """Results of a run of a simulator; T steps.
 
     Attributes
     ----------
@@ -52,8 +55,8 @@ class Certification:
     net_kwh, bess_soc, charger_kwh, ev_soc : float
         Largest deviation of each.
     handover_bess_soc : float
-        Largest deviation between the state of charge that a part of the replay ended in, in CityLearn, and the one
-        that the next part started from.
+        Largest deviation between the state of charge at the end of a part, in CityLearn, and the one that the next
+        part started from.
     """
 
     n_steps: int
@@ -93,7 +96,7 @@ def begin_replays(site: Site) -> None:
 
 
 def replay_executor(site: Site) -> AbstractContextManager[Executor]:
-    """Return what replays a whole year: processes side by side, or this one where the year is not cut."""
+    """Return an executor for `replay`: parallel processes, or this process where the year is replayed in one part."""
     return process_pool(CITYLEARN) if _is_cut(site) else nullcontext(SameProcess())
 
 
@@ -109,9 +112,9 @@ def replay(
 ) -> Certification:
     """Replay actions through CityLearn, every step or the first `n_steps`, and compare.
 
-    The year is cut at midnights at which no car is connected. A part starts from the state of charge of the
-    stationary battery that the trajectory has there; CityLearn's own state of charge at the end of the part before is
-    held against it. Batteries that fade carry more than that across a cut: such a year is replayed in one part.
+    The year is cut at midnights at which no car is connected. A part starts from the stationary battery's state of
+    charge in the trajectory; it is compared with CityLearn's own at the end of the part before. A battery that fades
+    carries its lost capacity across a cut as well, so its year is replayed in one part.
 
     Parameters
     ----------
@@ -120,15 +123,15 @@ def replay(
     site : Site
         The same site, as read from the data set.
     charger_actions : ndarray, shape (T, n_chargers)
-        T steps, those that are replayed, as the simulator took them.
+        Actions of the T steps to replay, as the simulator took them.
     bess_actions : ndarray, shape (T,), or None
-        None where the battery is on automatic dispatch, or missing.
+        None where the battery is on automatic dispatch, or there is none.
     trajectory : Trajectory
-        What the other simulator said: net consumption, battery SOC, charger energies, car SOCs.
+        Results of the other simulator: net consumption, battery SOC, charger energies, car SOCs.
     n_steps : int or None
-        Replay so many steps from the start; None for all. Fewer than all are replayed in one part.
+        Number of steps to replay from the start, in one part; None for the whole year.
     n_parts : int
-        Parts aimed at.
+        Number of parts wanted; fewer where the year has too few midnights without a car.
     executor : Executor or None
         Runs the parts (`replay_executor`); None runs them here.
 
@@ -183,7 +186,7 @@ def _is_cut(site: Site) -> bool:
 
 
 def _bounds(site: Site, n_parts: int) -> list[int]:
-    """Return the steps at which parts start, and the end: midnights without a car, about evenly spread."""
+    """Return the steps at which parts start, and the last step's end: midnights without a car, about evenly spread."""
     batteries = [charger.ev for charger in site.chargers] + ([] if site.bess is None else [site.bess])
     if any(battery.capacity_loss_coefficient > 0.0 for battery in batteries):
         return [0, site.n_steps]

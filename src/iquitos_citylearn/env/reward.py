@@ -1,8 +1,8 @@
-"""What an agent is paid for: five named terms, one compiled function for training and for reports.
+"""The reward: five named terms, computed by one compiled function for training and for reports.
 
-All terms compare the step with a *shadow* of the same year in which no car charges (`env/tables.py`), so that they
-hold what the agent caused and nothing else. With the battery on automatic dispatch, a kWh charged from it now is
-imported later; `draw` books it at once and gives it back when surplus PV refills the battery instead:
+All terms compare the step with a *shadow*: the same year in which no car charges (`env/tables.py`). So they hold only
+what the agent caused. With the battery on automatic dispatch, a kWh that a car takes from it now is imported later;
+`draw` books that import at once, and cancels it where surplus PV refills the battery instead:
 
     draw_t = (import_t - shadow import_t) + eta (deficit_t - deficit_{t-1})
     deficit_t = energy in the shadow's battery - energy in the battery, after step t
@@ -23,11 +23,12 @@ grid_stability          - draw_t in the evening-peak hours, else 0              
 
 `unmet_t` sums, over cars that leave after step t, the energy (site side) between the departure SOC and
 min(required SOC, what charging at full power from arrival reaches). `overdelivered_t` is the energy of step t that
-went beyond max(required, arrival SOC); this term tells the agent what the right answer is, which is disclosed
-wherever results are shown. Every term is linear in imports, exports, battery energy, unmet and overdelivered energy.
+went beyond max(required, arrival SOC). This term tells the agent the right answer; results disclose it. Every term is
+linear in imports, exports, battery energy, unmet and overdelivered energy.
 
 The reward is total_scale x sum of weight x term; reports give the weighted and scaled terms, which sum to it. Each
-charger's part of it is given too: with 128 cars under one number, an agent can hardly tell which action was good.
+charger also gets its own part of the reward: from one number for 128 cars an agent can hardly tell which action was
+good.
 
 References
 ----------
@@ -38,15 +39,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from iquitos_citylearn.env.kernels import kernel
-from iquitos_citylearn.env.physics import Equipment, Years
+from iquitos_citylearn.env.kernels import inner_kernel
+from iquitos_citylearn.env.physics import Equipment, YearArrays
 from iquitos_citylearn.env.tables import Tables
 from iquitos_citylearn.params import RewardParams
 from iquitos_citylearn.site.model import FloatArray
 
 TERMS = ("co2", "solar_self_consumption", "cost", "ev_satisfaction", "grid_stability")
 N_TERMS = len(TERMS)
-_EV_SATISFACTION = TERMS.index("ev_satisfaction")
+# The position of each term in an array of terms.
+CO2 = TERMS.index("co2")
+SOLAR_SELF_CONSUMPTION = TERMS.index("solar_self_consumption")
+COST = TERMS.index("cost")
+EV_SATISFACTION = TERMS.index("ev_satisfaction")
+GRID_STABILITY = TERMS.index("grid_stability")
 
 
 class RewardWeighting(NamedTuple):
@@ -64,12 +70,12 @@ def make_weighting(params: RewardParams) -> RewardWeighting:
     return RewardWeighting(scale, float(params.unmet_scale), float(params.overdelivery_scale))
 
 
-@kernel()
+@inner_kernel
 def write_reward_terms(
     out: FloatArray,
     per_charger: FloatArray,
     equipment: Equipment,
-    years: Years,
+    years: YearArrays,
     tables: Tables,
     weighting: RewardWeighting,
     y: int,
@@ -86,8 +92,8 @@ def write_reward_terms(
     out : ndarray of float64, shape (5,)
         Where the terms go, in the order of `TERMS`.
     per_charger : ndarray of float64, shape (n_chargers,)
-        Where each charger's part of the reward goes: its own EV term, and of the other terms a share in proportion
-        to the energy it charged. What the others hold in a step without charging is no charger's.
+        Where each charger's part of the reward goes: its own EV term, and a share of the other terms in proportion
+        to the energy it charged. In a step without charging, no charger gets a share of the other terms.
     net_kwh : float
         Net consumption of the step [kWh], import positive.
     bess_soc_change : float
@@ -113,20 +119,20 @@ def write_reward_terms(
         value = -weighting.overdelivery_scale * site_kwh_per_soc * overdelivered
         unmet = weighting.unmet_scale * site_kwh_per_soc * max(tables.target_soc[y, session] - after, 0.0)
         value -= unmet if years.session_departure_step[y, session] == t + 1 else 0.0
-        per_charger[c] = value * weighting.term_scale[_EV_SATISFACTION]
+        per_charger[c] = value * weighting.term_scale[EV_SATISFACTION]
         ev_satisfaction += value
         charged += site_kwh_per_soc * (after - before)
-    out[0] = -years.carbon_kg_per_kwh[y, t] * tables.carbon_per_mean[y] * draw
-    out[1] = kept_pv
-    out[2] = -years.price_usd_per_kwh[y, t] * tables.price_per_mean[y] * draw
-    out[_EV_SATISFACTION] = ev_satisfaction
-    out[4] = -draw * tables.evening[y, t]
+    out[CO2] = -years.carbon_kg_per_kwh[y, t] * tables.carbon_per_mean[y] * draw
+    out[SOLAR_SELF_CONSUMPTION] = kept_pv
+    out[COST] = -years.price_usd_per_kwh[y, t] * tables.price_per_mean[y] * draw
+    out[EV_SATISFACTION] = ev_satisfaction
+    out[GRID_STABILITY] = -draw * tables.evening[y, t]
     reward = 0.0
     for term in range(N_TERMS):
         out[term] *= weighting.term_scale[term]
         reward += out[term]
     if charged > 0.0:
-        shared = (reward - out[_EV_SATISFACTION]) / charged
+        shared = (reward - out[EV_SATISFACTION]) / charged
         for k in range(first, last):
             c = years.connected_charger[y, k]
             site_kwh_per_soc = equipment.ev_capacity_kwh[c] / equipment.charger_efficiency[c]

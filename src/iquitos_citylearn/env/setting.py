@@ -1,4 +1,4 @@
-"""All that the compiled environment needs besides its state, for any number of years."""
+"""The inputs of the compiled environment, all but its state, for any number of years."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from gymnasium import spaces
 
 from iquitos_citylearn.env.action import mapping_code
 from iquitos_citylearn.env.observation import Horizons, forecast_hours, make_horizons, observation_low
-from iquitos_citylearn.env.physics import Equipment, Years, dispatches_bess, make_equipment, make_years
+from iquitos_citylearn.env.physics import Equipment, YearArrays, dispatches_bess, make_equipment, make_years
 from iquitos_citylearn.env.reward import RewardWeighting, make_weighting
 from iquitos_citylearn.env.tables import Tables, make_tables
 from iquitos_citylearn.params import EnvironmentParams, RewardParams
@@ -16,10 +16,10 @@ from iquitos_citylearn.site.model import Site
 
 
 class Setting(NamedTuple):
-    """All that the compiled functions need besides the state: equipment, years, tables, scales, weights, mapping."""
+    """Inputs of the compiled functions: equipment, years, tables, scales, weights, mapping."""
 
     equipment: Equipment
-    years: Years
+    years: YearArrays
     tables: Tables
     horizons: Horizons
     weighting: RewardWeighting
@@ -40,7 +40,7 @@ def make_setting(
     sites : sequence of Site
         The years; they share equipment and length.
     environment, reward : EnvironmentParams, RewardParams
-        What agents see and are paid for.
+        Forecast, horizons and evening-peak hours; weights of the reward.
     action_mapping : str
         A name in `action.MAPPINGS`.
     forecast_keys : sequence of int
@@ -69,10 +69,23 @@ def single_year(setting: Setting, year: int) -> Setting:
     return setting._replace(years=years, tables=tables)
 
 
+def check_single_year(setting: Setting) -> None:
+    """Refuse a setting with more than one year.
+
+    Raises
+    ------
+    ValueError
+        If there is more than one; gives the number.
+    """
+    n_years = len(setting.years.load_kwh)
+    if n_years != 1:
+        raise ValueError(f"the setting has {n_years} years; it must have exactly 1 (`single_year` takes one out)")
+
+
 def make_spaces(setting: Setting) -> tuple[spaces.Box, spaces.Box]:
     """Return the observation and the action space: an entry in [-1, 1] per charger, then the battery's if any."""
     n_chargers = setting.years.session_of.shape[2]
     n_actions = n_chargers + int(dispatches_bess(setting.equipment))
     tables = setting.tables
-    low = observation_low(forecast_hours(tables), n_chargers, tables.n_peak_entries)
+    low = observation_low(forecast_hours(tables), n_chargers, with_month_peak=tables.settles_month_peak)
     return spaces.Box(low, np.ones_like(low), dtype=np.float32), spaces.Box(-1.0, 1.0, (n_actions,), np.float32)

@@ -1,12 +1,12 @@
-"""What a demand charge and a battery under the agent change in the reward and in the observation.
+"""The reward under a demand charge, or with the battery under the agent.
 
 A demand charge is paid on the highest hourly import of each calendar month. The cost term books it when it arises: an
 hour that lifts the month's highest import so far costs charge x rise. The rises of a month sum to its highest import
-(a potential difference: Ng, Harada and Russell, 1999), so that the year's sum is the true charge. The running peak is
-then part of the state, and of the observation.
+(a potential difference: Ng, Harada and Russell, 1999), so the year's sum is the true charge. The month's peak so far is
+then part of the state and of the observation.
 
-With the battery under the agent the shadow's battery follows the rule of automatic dispatch, and stored energy has
-one price all year (1, against the mean tariff and intensity), so that the year's sum is what was really imported:
+With the battery under the agent, the shadow's battery follows the rule of automatic dispatch. Stored energy has one
+price all year (1, against the mean tariff and intensity), so the year's sum is the energy really imported:
 
 ======================  ==================================================================================  =======
 term                    value at step t, before its weight                                                  unit
@@ -14,37 +14,41 @@ term                    value at step t, before its weight                      
 co2                     - carbon intensity_t / its mean x extra_t - drawn_t                                 kWh
 solar_self_consumption  shadow export_t - export_t                                                          kWh
 cost                    - tariff_t / its mean x extra_t - drawn_t - charge / mean tariff x extra rise_t     kWh
-ev_satisfaction         as without (`env/reward.py`)                                                        kWh
+ev_satisfaction         as in `env/reward.py`                                                               kWh
 grid_stability          - extra_t in the evening-peak hours, else 0                                         kWh
 ======================  ==================================================================================  =======
 
 extra_t = import_t - shadow import_t; drawn_t = eta (deficit_t - deficit_{t-1}) as in `env/reward.py`; extra rise_t =
-rise_t - shadow rise_t. A demand charge with the battery on automatic dispatch adds its part to the cost term alone.
+rise_t - shadow rise_t. With the battery on automatic dispatch, a demand charge changes the cost term alone.
 
-The cars' part of these terms is what they would have cost with the battery on the rule in this hour, plus the rise
-that would not have been without them; the rest is the battery's part, divided by the number of chargers so that its
-size is that of a charger's part.
+The reward of the hour, less the EV term, is split into two parts:
+
+- the cars' part: what their energy changes in an hour in which the battery follows the rule, and the rise of the peak
+  that their energy causes. Each charger gets a share in proportion to the energy it charged.
+- the battery's part: the rest. It is divided by the number of chargers, which makes it as large as a charger's part.
 """
 
-import numpy as np
-from numpy.typing import NDArray
-
-from iquitos_citylearn.env.arrays import Equipment, Years
+from iquitos_citylearn.env.arrays import Equipment, YearArrays
 from iquitos_citylearn.env.battery import charge_battery
 from iquitos_citylearn.env.kernels import inner_kernel, kernel
-from iquitos_citylearn.env.reward import TERMS, RewardWeighting
+from iquitos_citylearn.env.reward import (
+    CO2,
+    COST,
+    EV_SATISFACTION,
+    GRID_STABILITY,
+    SOLAR_SELF_CONSUMPTION,
+    RewardWeighting,
+)
 from iquitos_citylearn.env.tables import Tables
 from iquitos_citylearn.site.model import FloatArray
 
-_CO2, _SOLAR, _COST, _EV, _GRID = range(len(TERMS))
 
-
-@kernel()
+@inner_kernel
 def settle(
     out: FloatArray,
     parts: FloatArray,
     equipment: Equipment,
-    years: Years,
+    years: YearArrays,
     tables: Tables,
     weighting: RewardWeighting,
     y: int,
@@ -56,18 +60,18 @@ def settle(
     ev_soc_before: FloatArray,
     ev_soc_after: FloatArray,
 ) -> float:
-    """Settle what `write_reward_terms` has written for step t of year y; return the reward, the sum of the terms.
+    """Add the demand charge and the battery's decisions to the terms of step t of year y; return the reward.
 
     Parameters
     ----------
     out : ndarray of float64, shape (5,)
-        The weighted terms.
+        The weighted terms as `write_reward_terms` has left them; changed in place.
     parts : ndarray of float64, shape (n_actions,)
-        Each charger's part of the reward, then the battery's.
+        Each charger's part of the reward, then the battery's; changed in place.
     net_kwh : float
         Net consumption of the step [kWh], import positive.
     bess_soc, bess_soc_change : float
-        SOC of the stationary battery before the step; SOC after it minus that.
+        SOC of the stationary battery before the step, and its change in the step.
     peak_kw : float
         Highest import of the month before the step [kW].
     ev_soc_before, ev_soc_after : ndarray, shape (n_chargers,)
@@ -79,15 +83,15 @@ def settle(
     for c in range(n_chargers):
         if years.session_of[y, t, c] >= 0:
             charged += _charged_kwh(equipment, c, ev_soc_before[c], ev_soc_after[c])
-    shared_before = out.sum() - out[_EV]
-    rise_price = scale[_COST] * tables.demand_per_mean_price[y]
+    shared_before = out.sum() - out[EV_SATISFACTION]
+    rise_price = scale[COST] * tables.demand_per_mean_price[y]
     cars = -rise_price * (_rise(net_kwh, peak_kw) - _rise(net_kwh - charged, peak_kw))
     if equipment.bess_automatic:
         cars += shared_before
     else:
         _write_import_terms(out, years, tables, scale, y, t, net_kwh, bess_soc_change)
         cars += _cost_of_cars(equipment, years, tables, scale, y, t, bess_soc, charged)
-    out[_COST] -= rise_price * (_rise(net_kwh, peak_kw) - tables.shadow_peak_rise_kw[y, t])
+    out[COST] -= rise_price * (_rise(net_kwh, peak_kw) - tables.shadow_peak_rise_kw[y, t])
     reward: float = out.sum()
     if charged > 0.0:
         for c in range(n_chargers):
@@ -95,7 +99,7 @@ def settle(
                 share = _charged_kwh(equipment, c, ev_soc_before[c], ev_soc_after[c]) / charged
                 parts[c] += (cars - shared_before) * share
     if parts.shape[0] > n_chargers:
-        parts[n_chargers] = (reward - out[_EV] - cars) / n_chargers
+        parts[n_chargers] = (reward - out[EV_SATISFACTION] - cars) / n_chargers
     return reward
 
 
@@ -113,7 +117,7 @@ def _rise(net_kwh: float, peak_kw: float) -> float:
 @inner_kernel
 def _write_import_terms(
     out: FloatArray,
-    years: Years,
+    years: YearArrays,
     tables: Tables,
     scale: FloatArray,
     y: int,
@@ -124,15 +128,15 @@ def _write_import_terms(
     extra = max(net_kwh, 0.0) - tables.shadow_import_kwh[y, t]
     drained = tables.shadow_bess_soc_change[y, t] - bess_soc_change
     drawn = tables.bess_discharge_efficiency * tables.bess_capacity_kwh * drained
-    out[_CO2] = -scale[_CO2] * (years.carbon_kg_per_kwh[y, t] * tables.carbon_per_mean[y] * extra + drawn)
-    out[_COST] = -scale[_COST] * (years.price_usd_per_kwh[y, t] * tables.price_per_mean[y] * extra + drawn)
-    out[_GRID] = -scale[_GRID] * tables.evening[y, t] * extra
+    out[CO2] = -scale[CO2] * (years.carbon_kg_per_kwh[y, t] * tables.carbon_per_mean[y] * extra + drawn)
+    out[COST] = -scale[COST] * (years.price_usd_per_kwh[y, t] * tables.price_per_mean[y] * extra + drawn)
+    out[GRID_STABILITY] = -scale[GRID_STABILITY] * tables.evening[y, t] * extra
 
 
 @inner_kernel
 def _cost_of_cars(
     equipment: Equipment,
-    years: Years,
+    years: YearArrays,
     tables: Tables,
     scale: FloatArray,
     y: int,
@@ -140,16 +144,17 @@ def _cost_of_cars(
     bess_soc: float,
     charged_kwh: float,
 ) -> float:
-    """Return what the cars' energy changes in the terms of the hour when the battery follows the rule; negative."""
+    """Return the change of the hour's terms by the cars' energy, the battery following the rule; 0 or less."""
     import_price = (
-        scale[_CO2] * years.carbon_kg_per_kwh[y, t] * tables.carbon_per_mean[y]
-        + scale[_COST] * years.price_usd_per_kwh[y, t] * tables.price_per_mean[y]
-        + scale[_GRID] * tables.evening[y, t]
+        scale[CO2] * years.carbon_kg_per_kwh[y, t] * tables.carbon_per_mean[y]
+        + scale[COST] * years.price_usd_per_kwh[y, t] * tables.price_per_mean[y]
+        + scale[GRID_STABILITY] * tables.evening[y, t]
     )
-    stored_price = (scale[_CO2] + scale[_COST]) * tables.bess_discharge_efficiency * tables.bess_capacity_kwh
+    stored_price = (scale[CO2] + scale[COST]) * tables.bess_discharge_efficiency * tables.bess_capacity_kwh
+    export_price = scale[SOLAR_SELF_CONSUMPTION]
     load_kwh = years.load_kwh[y, t] - years.pv_kwh[y, t]
-    with_cars = _worth_by_rule(equipment, bess_soc, load_kwh + charged_kwh, import_price, scale[_SOLAR], stored_price)
-    without = _worth_by_rule(equipment, bess_soc, load_kwh, import_price, scale[_SOLAR], stored_price)
+    with_cars = _worth_by_rule(equipment, bess_soc, load_kwh + charged_kwh, import_price, export_price, stored_price)
+    without = _worth_by_rule(equipment, bess_soc, load_kwh, import_price, export_price, stored_price)
     return with_cars - without
 
 
@@ -172,16 +177,9 @@ def _worth_by_rule(
     return worth
 
 
-@kernel()
+@inner_kernel
 def next_peak_kw(tables: Tables, y: int, t: int, peak_kw: float, net_kwh: float) -> float:
     """Return the highest import of the month before step t + 1, 0 where a month starts there [kW]."""
     if t + 1 < tables.month_start.shape[1] and tables.month_start[y, t + 1] > 0.0:
         return 0.0
     return max(peak_kw, net_kwh)
-
-
-@kernel()
-def write_month_peak(out: NDArray[np.float32], tables: Tables, first: int, t: int, peak_kw: float) -> None:
-    """Write the highest import of the month so far, over the reference power, before the entry `first`."""
-    if t < tables.month_start.shape[1]:
-        out[first - 1] = min(1.0, peak_kw / tables.reference_power_kw)

@@ -1,4 +1,4 @@
-"""What a simulator of a site is: the environment runs on this, whether the twin or CityLearn stands behind it."""
+"""The interface of a simulator of a site. The twin and CityLearn implement it; the environment runs on it."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,7 +10,7 @@ from iquitos_citylearn.site.model import FloatArray, Site
 
 @dataclass(frozen=True)
 class StepResult:
-    """What a step did.
+    """Results of a step.
 
     Attributes
     ----------
@@ -121,6 +121,6 @@ def check_action(site: Site, step: int, end_step: int, charger_action: FloatArra
         charger = int(np.argmin(inside))
         name = site.chargers[charger].name
         raise ValueError(f"step {step}: the action of {name} is {charger_action[charger]}, outside 0 to 1")
-    lowest, highest = (-1.0, 1.0) if site.bess is not None and not site.bess_automatic else (0.0, 0.0)
+    lowest, highest = (-1.0, 1.0) if site.bess_dispatch == "agent" else (0.0, 0.0)
     if not lowest <= bess_action <= highest:
         raise ValueError(f"step {step}: bess_action is {bess_action}, outside {lowest:g} to {highest:g}")

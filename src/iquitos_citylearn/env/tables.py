@@ -1,4 +1,4 @@
-"""What is computed once per year before any agent acts: forecasts, the shadow without cars, reachable SOCs, scales."""
+"""Tables computed once per year before any agent acts: forecasts, the shadow without cars, reachable SOCs, scales."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,11 +8,21 @@ from numpy.typing import NDArray
 
 from iquitos_citylearn.env.arrays import NO_SESSION, without_import_limit
 from iquitos_citylearn.env.demand import month_starts, peak_rises_kw
+from iquitos_citylearn.env.features import (
+    CARBON_INTENSITY,
+    FIRST_FORECAST,
+    HOUR_COS,
+    HOUR_SIN,
+    LOAD_LAST,
+    OCCUPANCY,
+    PRICE,
+    PV_LAST,
+)
 from iquitos_citylearn.env.kernels import kernel
 from iquitos_citylearn.env.physics import (
     Equipment,
     State,
-    Years,
+    YearArrays,
     advance_env,
     apply_actions_env,
     dispatches_bess,
@@ -30,8 +40,8 @@ class Tables(NamedTuple):
     Attributes
     ----------
     site_entries : ndarray of float32, shape (Y, T, 9 + H)
-        The site's part of the observation but for `month_peak`, 0 where it depends on what was done (`bess_soc`,
-        `fleet_power_needed`).
+        The site's part of the observation without `month_peak`; 0 in the entries that depend on earlier actions
+        (`bess_soc`, `fleet_power_needed`).
     evening : ndarray, shape (Y, T)
         1 in the evening-peak hours, else 0.
     shadow_import_kwh, shadow_export_kwh : ndarray, shape (Y, T)
@@ -50,8 +60,9 @@ class Tables(NamedTuple):
         Demand charge over the mean absolute tariff [kWh/kW].
     demand_charge_usd_per_kw : float
         Charge on the highest import of a month.
-    n_peak_entries : int
-        1 where the observation has that import: with a demand charge, or the battery under the agent; else 0.
+    settles_month_peak : bool
+        Whether that import is followed hour by hour, paid for and observed: with a demand charge, and wherever the
+        agent dispatches the battery.
     reference_power_kw, total_charger_rating_kw : float
         Scales of the observation [kW].
     bess_capacity_kwh, bess_discharge_efficiency : float
@@ -70,7 +81,7 @@ class Tables(NamedTuple):
     carbon_per_mean: FloatArray
     demand_per_mean_price: FloatArray
     demand_charge_usd_per_kw: float
-    n_peak_entries: int
+    settles_month_peak: bool
     reference_power_kw: float
     total_charger_rating_kw: float
     bess_capacity_kwh: float
@@ -80,7 +91,7 @@ class Tables(NamedTuple):
 def make_tables(
     sites: Sequence[Site],
     equipment: Equipment,
-    years: Years,
+    years: YearArrays,
     params: EnvironmentParams,
     forecast_keys: Sequence[int],
 ) -> Tables:
@@ -90,7 +101,7 @@ def make_tables(
     ----------
     sites : sequence of Site, length Y
         The years.
-    equipment, years : Equipment, Years
+    equipment, years : Equipment, YearArrays
         The same years for the compiled simulator.
     params : EnvironmentParams
         Forecast error and evening-peak hours.
@@ -131,7 +142,7 @@ def make_tables(
         carbon_per_mean=_inverse(years.carbon_kg_per_kwh.mean(axis=1)),
         demand_per_mean_price=charge * price_per_mean,
         demand_charge_usd_per_kw=charge,
-        n_peak_entries=int(charge > 0.0 or dispatches_bess(equipment)),
+        settles_month_peak=charge > 0.0 or dispatches_bess(equipment),
         reference_power_kw=reference,
         total_charger_rating_kw=rating,
         bess_capacity_kwh=float(bess.energy_capacity_kwh) if bess else 0.0,
@@ -139,29 +150,26 @@ def make_tables(
     )
 
 
-def _site_entries(hour: IntArray, years: Years, forecast_kwh: FloatArray, reference_kw: float) -> NDArray[np.float32]:
-    """Return `Tables.site_entries`, in the order of `observation.SITE_FEATURES_BEFORE_FORECAST`, then the forecast."""
+def _site_entries(
+    hour: IntArray, years: YearArrays, forecast_kwh: FloatArray, reference_kw: float
+) -> NDArray[np.float32]:
+    """Return `Tables.site_entries`."""
     angle = 2 * np.pi * hour / HOURS_PER_DAY
     price, carbon = years.price_usd_per_kwh, years.carbon_kg_per_kwh
-    changed_by_actions = np.zeros(hour.shape)
-    entries = (
-        np.sin(angle),
-        np.cos(angle),
-        price * _inverse(np.abs(price).max(axis=1, keepdims=True)),
-        _metered_before(carbon * _inverse(carbon.max(axis=1, keepdims=True))),
-        _metered_before(np.minimum(1.0, years.pv_kwh / reference_kw)),
-        _metered_before(np.clip(years.load_kwh / reference_kw, 0.0, 1.0)),
-        changed_by_actions,
-        (years.session_of != NO_SESSION).mean(axis=2),
-        changed_by_actions,
-    )
-    forecast = np.minimum(1.0, forecast_kwh / reference_kw)
-    table: NDArray[np.float32] = np.concatenate([np.stack(entries, axis=2), forecast], axis=2).astype(np.float32)
+    table = np.zeros((*hour.shape, FIRST_FORECAST + forecast_kwh.shape[-1]), dtype=np.float32)
+    table[:, :, HOUR_SIN] = np.sin(angle)
+    table[:, :, HOUR_COS] = np.cos(angle)
+    table[:, :, PRICE] = price * _inverse(np.abs(price).max(axis=1, keepdims=True))
+    table[:, :, CARBON_INTENSITY] = _metered_before(carbon * _inverse(carbon.max(axis=1, keepdims=True)))
+    table[:, :, PV_LAST] = _metered_before(np.minimum(1.0, years.pv_kwh / reference_kw))
+    table[:, :, LOAD_LAST] = _metered_before(np.clip(years.load_kwh / reference_kw, 0.0, 1.0))
+    table[:, :, OCCUPANCY] = (years.session_of != NO_SESSION).mean(axis=2)
+    table[:, :, FIRST_FORECAST:] = np.minimum(1.0, forecast_kwh / reference_kw)
     return table
 
 
 def _metered_before(series: FloatArray) -> FloatArray:
-    """Return what the meter said of the hour before each step; 0 at the first."""
+    """Return the series as metered in the hour before each step; 0 at the first."""
     return np.pad(series[:, :-1], ((0, 0), (1, 0)))
 
 
@@ -170,12 +178,12 @@ def forecast_pv(pv_kwh: FloatArray, params: EnvironmentParams, rng: np.random.Ge
 
     The error of the forecast for one hour is a sum of independent normal innovations, one per hour of lead, so that
     successive forecasts of the same hour are revised without drift (a martingale): its standard deviation k hours
-    ahead is `forecast_error_std` x sqrt(k). Where the year ends, the same hour of the day before stands in.
+    ahead is `forecast_error_std` x sqrt(k). Hours beyond the year take the PV energy of the same hour a day before.
 
     Parameters
     ----------
     pv_kwh : ndarray, shape (n_steps,)
-        What will be generated [kWh].
+        PV energy of the year [kWh].
     params : EnvironmentParams
         `forecast_hours` and `forecast_error_std`.
     rng : numpy.random.Generator
@@ -197,7 +205,7 @@ def forecast_pv(pv_kwh: FloatArray, params: EnvironmentParams, rng: np.random.Ge
 
 
 def _constant_year(
-    equipment: Equipment, years: Years, y: int, charger_action: float
+    equipment: Equipment, years: YearArrays, y: int, charger_action: float
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     state = make_state(1, years.session_of.shape[2])
     return _run_constant(equipment, years, state, 0, y, charger_action)
@@ -205,9 +213,9 @@ def _constant_year(
 
 @kernel(_nrt=True)
 def _run_constant(
-    equipment: Equipment, years: Years, state: State, e: int, y: int, charger_action: float
+    equipment: Equipment, years: YearArrays, state: State, e: int, y: int, charger_action: float
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    # e is handed over, since Numba compiles all that is called here once more for a 0 that is written out.
+    # e is an argument: for a literal 0, Numba would compile all kernels called here once more.
     n_steps, n_chargers = years.session_of.shape[1], years.session_of.shape[2]
     net = np.zeros(n_steps)
     bess_soc_change = np.zeros(n_steps)
@@ -237,4 +245,5 @@ def _inverse(values: FloatArray) -> FloatArray:
 
 
 def _one_way_efficiency(battery: Battery) -> float:
-    return float(np.sqrt(battery.power_efficiency_curve[1][-1]))
+    _, round_trip = battery.power_efficiency_curve
+    return float(np.sqrt(round_trip[-1]))

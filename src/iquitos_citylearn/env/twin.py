@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from iquitos_citylearn.env.arrays import ONLY_ENV, ONLY_YEAR
 from iquitos_citylearn.env.physics import (
     advance_env,
     apply_actions_env,
@@ -20,7 +21,7 @@ class Twin:
     Parameters
     ----------
     site : Site
-        What is run.
+        The site and its year.
     start_step, end_step, bess_soc
         Part of the year (see `check_window`).
 
@@ -46,36 +47,36 @@ class Twin:
     @property
     def time_step(self) -> int:
         """Step of the next action; `end_step` when the run is over."""
-        return int(self._state.time_step[0])
+        return int(self._state.time_step[ONLY_ENV])
 
     @property
     def ev_soc(self) -> FloatArray:
         """State of charge of the connected cars before the action; 0 where none is."""
-        return np.array(self._state.ev_soc[0])
+        return np.array(self._state.ev_soc[ONLY_ENV])
 
     @property
     def bess_soc(self) -> float:
         """State of charge of the stationary battery before the action (at the end of the year: after the last)."""
-        return float(self._state.bess_soc[0])
+        return float(self._state.bess_soc[ONLY_ENV])
 
     def reset(self) -> None:
         """Go back to the start."""
-        start_env(self._equipment, self._years, self._state, 0, 0, self.start_step, self._bess_soc)
+        start_env(self._equipment, self._years, self._state, ONLY_ENV, ONLY_YEAR, self.start_step, self._bess_soc)
 
     def step(self, charger_action: FloatArray, bess_action: float = 0.0) -> StepResult:
         """Run one hour; see `Simulator.step`."""
         check_action(self.site, self.time_step, self.end_step, charger_action, bess_action)
         state = self._state
         action = np.asarray(charger_action, dtype=np.float64)
-        apply_actions_env(self._equipment, self._years, state, 0, action, float(bess_action))
+        apply_actions_env(self._equipment, self._years, state, ONLY_ENV, action, float(bess_action))
         result = StepResult(
-            net_kwh=float(state.net_kwh[0]),
-            bess_kwh=float(state.bess_kwh[0]),
-            bess_soc=float(state.bess_soc[0]),
-            charger_kwh=state.charger_kwh[0].copy(),
-            ev_soc=state.ev_soc[0].copy(),
+            net_kwh=float(state.net_kwh[ONLY_ENV]),
+            bess_kwh=float(state.bess_kwh[ONLY_ENV]),
+            bess_soc=float(state.bess_soc[ONLY_ENV]),
+            charger_kwh=state.charger_kwh[ONLY_ENV].copy(),
+            ev_soc=state.ev_soc[ONLY_ENV].copy(),
         )
-        advance_env(self._equipment, self._years, state, 0)
+        advance_env(self._equipment, self._years, state, ONLY_ENV)
         return result
 
     def _first_bess_soc(self, bess_soc: float | None) -> float:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
-from iquitos_citylearn.env.arrays import session_rows
-from iquitos_citylearn.env.setting import Setting, single_year
+from iquitos_citylearn.env.arrays import ONLY_YEAR, session_rows
+from iquitos_citylearn.env.setting import Setting, check_single_year, single_year
 from iquitos_citylearn.site.model import FloatArray, Site
 
 
@@ -40,9 +40,7 @@ class Year:
 
     def __post_init__(self) -> None:
         """Check the shapes."""
-        n_years = len(self.setting.years.load_kwh)
-        if n_years != 1:
-            raise ValueError(f"the setting of year {self.seed} holds {n_years} years; it must hold one")
+        check_single_year(self.setting)
         if self.target_soc.shape != (len(self.site.sessions),):
             raise ValueError(
                 f"target_soc of year {self.seed} has shape {self.target_soc.shape}; it must be "
@@ -55,7 +53,7 @@ def make_year(site: Site, setting: Setting, *, seed: int, calendar_year: int) ->
 
     An import limit can keep a car from that: `optimum.delivery.with_feasible_targets` lowers the targets.
     """
-    target_soc = setting.tables.target_soc[0, session_rows(setting.years, 0, site.sessions)]
+    target_soc = setting.tables.target_soc[ONLY_YEAR, session_rows(setting.years, ONLY_YEAR, site.sessions)]
     return Year(seed=seed, site=site, setting=setting, target_soc=target_soc, calendar_year=calendar_year)
 
 

@@ -18,6 +18,7 @@ from iquitos_citylearn.env.replay import replay_executor
 from iquitos_citylearn.env.reward import TERMS
 from iquitos_citylearn.env.year import Year, Years
 from iquitos_citylearn.evaluation.certification import SAMPLED_STEPS, CertificationError, certify, certify_sample
+from iquitos_citylearn.evaluation.key_figures import KEY_FIGURES
 from iquitos_citylearn.evaluation.kpis import make_timeseries
 from iquitos_citylearn.evaluation.references import bound_out_of_reach
 from iquitos_citylearn.evaluation.results import COMPLETE, write_outputs
@@ -230,7 +231,7 @@ def write_trace(path: Path, rollout: Rollout, trace: Trace, year: Year) -> None:
     """
     chargers = [charger.name for charger in year.site.chargers]
     tables = year.setting.tables
-    names = observation_names(forecast_hours(tables), chargers, tables.n_peak_entries)
+    names = observation_names(forecast_hours(tables), chargers, with_month_peak=tables.settles_month_peak)
     columns: dict[str, NDArray[Any]] = {f"obs_{name}": trace.observation[:, index] for index, name in enumerate(names)}
     columns |= {f"action_{name}": trace.charger_action[:, index] for index, name in enumerate(chargers)}
     if dispatches_bess(year.setting.equipment):
@@ -259,8 +260,6 @@ def _certify(evaluation: Evaluation, schema: Path) -> dict[str, dict[str, Any]]:
         return {"headline": {"year": headline.seed} | whole, "sampled": {"year": sampled.seed} | sample.result()}
 
 
-def _in_short(figures: dict[str, Any]) -> str:
-    template = (
-        "CO2 {co2_kg:,.0f} kg, cost {cost_usd:,.0f} USD, peak {peak_import_kw:,.0f} kW, unmet {ev_unmet_kwh:,.1f} kWh"
-    )
-    return template.format(**figures)
+def _in_short(figures: Mapping[str, Any]) -> str:
+    shown = [KEY_FIGURES[name] for name in ("co2_kg", "cost_usd", "peak_import_kw", "ev_unmet_kwh")]
+    return ", ".join(f"{figure.label} {figure.text(figures[figure.name])}" for figure in shown)

@@ -50,7 +50,7 @@ def certify(
         car SOCs between CityLearn and the twin.
     """
     trajectory = Trajectory(rollout.net_kwh, rollout.bess_soc, trace.charger_kwh, rollout.ev_soc)
-    dispatched = site.bess is not None and not site.bess_automatic
+    dispatched = site.bess_dispatch == "agent"
     bess_action = trace.bess_action if dispatched else None
     replayed = replay(schema, site, trace.charger_action, bess_action, trajectory, n_steps, executor=executor)
     return {"n_steps": replayed.n_steps, "max_abs_deviation": replayed.max_abs_deviation}

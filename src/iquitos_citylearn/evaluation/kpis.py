@@ -12,25 +12,13 @@ from iquitos_citylearn.env.arrays import session_rows
 from iquitos_citylearn.env.demand import demand_cost_usd
 from iquitos_citylearn.env.reward import TERMS
 from iquitos_citylearn.env.year import Year
+from iquitos_citylearn.evaluation.key_figures import SUMMED, SUMMED_WITH_DEMAND_CHARGE
 from iquitos_citylearn.policies.rollout import Rollout
 from iquitos_citylearn.site.clock import HOURS_PER_DAY
 from iquitos_citylearn.site.model import FloatArray, IntArray
 
 SERVICE_TOLERANCE_SOC = 0.01
 """A session is served when it leaves within this of what it needed, or of all that was feasible."""
-
-SUMMED = (
-    "grid_import_kwh",
-    "grid_export_kwh",
-    "ev_charging_kwh",
-    "building_load_kwh",
-    "pv_generation_kwh",
-    "co2_kg",
-    "cost_usd",
-)
-"""Key figures that are sums of the column of the same name."""
-SUMMED_WITH_DEMAND_CHARGE = ("energy_cost_usd", "demand_cost_usd")
-"""The same where there is a demand charge; they sum to `cost_usd`."""
 
 
 def make_timeseries(rollout: Rollout, year: Year) -> pd.DataFrame:
@@ -140,7 +128,7 @@ def n_days(n_steps: int) -> int:
 
 
 def key_figures(series: pd.DataFrame, outcomes: SessionOutcomes, evening: FloatArray) -> dict[str, Any]:
-    """Return the flat key figures of a year.
+    """Compute the key figures of a year that its hours and sessions give.
 
     Parameters
     ----------
@@ -154,9 +142,7 @@ def key_figures(series: pd.DataFrame, outcomes: SessionOutcomes, evening: FloatA
     Returns
     -------
     dict
-        Energies [kWh], `co2_kg`, `cost_usd` (and its two parts with a demand charge), peaks [kW], `self_consumption`
-        (share of PV not exported; null without PV), `ev_sessions`, `ev_service` (share of sessions served; null without
-        sessions), and `reward` by term.
+        From `n_steps` to `reward` of the table in `key_figures.py`, in its order.
     """
     figures: dict[str, Any] = {"n_steps": len(series)}
     summed = [*SUMMED, *(name for name in SUMMED_WITH_DEMAND_CHARGE if name in series)]

@@ -48,7 +48,7 @@ def find_references(years: Years) -> dict[int, Reference]:
 
 def bound_out_of_reach(site: Site) -> bool:
     """Return whether the linear program dispatches a battery freely that dispatches itself in the simulator."""
-    return site.bess is not None and site.bess_automatic
+    return site.bess_dispatch == "automatic"
 
 
 def best_constants(years: Years, references: Mapping[int, Reference]) -> dict[str, dict[str, Any]]:
@@ -60,7 +60,7 @@ def best_constants(years: Years, references: Mapping[int, Reference]) -> dict[st
     Returns
     -------
     dict
-        `co2` and `cost`: `action` and `year_figures.MEANS`.
+        `co2` and `cost`: `action` and `key_figures.MEANS`.
     """
     tried = []
     for action in CONSTANT_ACTIONS:

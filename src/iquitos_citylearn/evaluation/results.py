@@ -10,26 +10,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from iquitos_citylearn.evaluation.key_figures import CRITICAL
 from iquitos_citylearn.runtime.artifacts import write_bytes, write_json
 
 logger = logging.getLogger(__name__)
 
 COMPLETE = "complete"
 """`status` of a result that is whole, certified, and has its tables beside it: the only one that is compared."""
-CRITICAL_FIELDS = (
-    "agent",
-    "seed",
-    "year",
-    "n_steps",
-    "grid_import_kwh",
-    "co2_kg",
-    "cost_usd",
-    "peak_import_kw",
-    "ev_service",
-    "ev_unmet_kwh",
-    "captured_share_co2",
-    "certification",
-)
+CRITICAL_FIELDS = ("policy", "kind", "seed", "year", *CRITICAL, "certification")
 """What the minimal form keeps, as far as the result has it."""
 WRITE_ERRORS = (OSError, RuntimeError, TypeError, ValueError, MemoryError)
 """What writing can fail with: disk and rights, a value without a form, recursion, no memory."""

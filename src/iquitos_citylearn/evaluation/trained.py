@@ -21,7 +21,7 @@ from iquitos_citylearn.training.seed import make_deterministic
 def run_trained(agent: str, seed: int, model: Path, record: dict[str, Any], params: Params) -> CandidateRun:
     """Run what a seed has trained over the evaluation years and, after them, the training years."""
     make_deterministic(seed)
-    policy = read_model(agent, model)
+    policy = read_model(params.agent(agent).algorithm, model)
     years = _years(agent, params)
     return run_candidate(Candidate(seed, policy, record), years, read_references(REFERENCES, years.seeds))
 

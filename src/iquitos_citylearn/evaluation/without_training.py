@@ -10,6 +10,7 @@ from iquitos_citylearn.evaluation.years import SCHEMA, read_evaluation_years
 from iquitos_citylearn.optimum.objectives import OBJECTIVES
 from iquitos_citylearn.optimum.optimiser import Optimiser
 from iquitos_citylearn.params import Params
+from iquitos_citylearn.policies.making import make_policy
 from iquitos_citylearn.policies.register import Kind, PolicyEntry
 from iquitos_citylearn.runtime.folders import DATA, METRICS, REFERENCES
 
@@ -29,7 +30,7 @@ def evaluate_without_training(entry: PolicyEntry, params: Params) -> None:
         begin_replays(years[HEADLINE].site)
     extra = {"optimum": _optima(years[HEADLINE])} if entry.kind is Kind.OPTIMUM else {}
     seeds = params.evaluation.random_seeds if entry.seeded else (None,)
-    candidates = (Candidate(seed, entry.make(years, params, seed or 0), {}) for seed in seeds)
+    candidates = (Candidate(seed, make_policy(entry, years, params, seed or 0), {}) for seed in seeds)
     references = read_references(REFERENCES, years.seeds)
     runs = (run_candidate(candidate, years, references) for candidate in candidates)
     certify_and_write(evaluation_of(entry, runs, years, references), METRICS, schema=DATA / SCHEMA, extra=extra)

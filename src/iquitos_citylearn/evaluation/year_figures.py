@@ -5,20 +5,10 @@ from statistics import fmean
 from typing import Any
 
 from iquitos_citylearn.env.year import Year
+from iquitos_citylearn.evaluation.key_figures import MEANS
 from iquitos_citylearn.evaluation.kpis import key_figures, make_timeseries, n_days, session_outcomes
 from iquitos_citylearn.evaluation.service_adjusted import service_adjusted
 from iquitos_citylearn.policies.rollout import Rollout
-
-MEANS = (
-    "captured_share_co2",
-    "captured_share_cost",
-    "plain_share_co2",
-    "ev_service",
-    "ev_unmet_kwh",
-    "ev_overdelivered_kwh",
-    "co2_kg",
-    "cost_usd",
-)
 
 
 def year_figures(rollout: Rollout, year: Year) -> dict[str, Any]:

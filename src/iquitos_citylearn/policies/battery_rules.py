@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iquitos_citylearn.env.action import bess_entry
-from iquitos_citylearn.env.observation import SITE_FEATURES_BEFORE_FORECAST
+from iquitos_citylearn.env.features import BESS_SOC, HOUR_COS, HOUR_SIN
 from iquitos_citylearn.env.setting import Setting
 from iquitos_citylearn.env.year import Years
 from iquitos_citylearn.params import Params, SiteParams
@@ -52,9 +52,9 @@ class PeakShaving(Rule):
 
     def _grid_kw(self, observation: FloatArray) -> FloatArray:
         """Return what the grid is to give before the battery gives anything [kW], shape (batch,)."""
-        sin, cos = observation[:, 0], observation[:, 1]
+        sin, cos = observation[:, HOUR_SIN], observation[:, HOUR_COS]
         hour = np.rint(np.arctan2(sin, cos) / (2 * np.pi) * HOURS_PER_DAY).astype(np.int64) % HOURS_PER_DAY
-        soc = observation[:, SITE_FEATURES_BEFORE_FORECAST.index("bess_soc")]
+        soc = observation[:, BESS_SOC]
         stored_kwh = np.maximum(soc - self._min_soc, 0.0) * self._capacity_kwh * self._efficiency
         hours = (SUNRISE_HOUR - hour - 1) % HOURS_PER_DAY + 1
         lacking_kw = np.maximum(self._load_until_sunrise[hour] - stored_kwh, 0.0) / hours

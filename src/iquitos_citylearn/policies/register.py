@@ -7,17 +7,13 @@ the stages, `dvc.yaml` (`make deps`), the comparison and the study.
 Nothing heavy is imported here, so that the command line starts fast: an entry names its maker as `module:function`.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Protocol
 
 from iquitos_citylearn.params import Params
 
-if TYPE_CHECKING:
-    from iquitos_citylearn.env.year import Years
-    from iquitos_citylearn.policies.policy import Policy
+UNCONTROLLED = "uncontrolled"
+"""Charging at once to full: the policy that gains are counted from."""
 
 
 class Kind(StrEnum):
@@ -26,13 +22,6 @@ class Kind(StrEnum):
     AGENT = "agent"
     RULE = "rule"
     OPTIMUM = "optimum"
-
-
-class Maker(Protocol):
-    """Function that makes a policy."""
-
-    def __call__(self, years: "Years", params: Params, seed: int) -> "Policy":
-        """Return the policy for these years."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +39,7 @@ class PolicyEntry:
     action_mapping : str
         Meaning of its actions, a name in `env.action.MAPPINGS`.
     maker : str
-        `module:function` of its `Maker`; empty for an agent, which is read from its model.
+        `module:function` of its `policies.making.Maker`; empty for an agent, which is read from its model.
     replayed_in_full : bool
         Whether CityLearn replays its whole headline year, and its time series is published.
     seeded : bool
@@ -71,11 +60,6 @@ class PolicyEntry:
     params: tuple[str, ...] = ()
     needs_dispatched_bess: bool = False
 
-    def make(self, years: "Years", params: Params, seed: int = 0) -> "Policy":
-        """Return the policy for years of its action mapping."""
-        make: Callable[..., Policy] = resolve_name(self.maker)
-        return make(years, params, seed)
-
     @property
     def result_name(self) -> str:
         """Name of the policy in its files: `SAC` in `result_SAC.json`."""
@@ -84,7 +68,7 @@ class PolicyEntry:
 
 REGISTER: tuple[PolicyEntry, ...] = (
     PolicyEntry(
-        name="uncontrolled",
+        name=UNCONTROLLED,
         kind=Kind.RULE,
         summary="charge at once, at full power, until full",
         action_mapping="raw",
@@ -112,7 +96,7 @@ REGISTER: tuple[PolicyEntry, ...] = (
         summary="charge the cars that can wait least first, all together below a limit",
         action_mapping="need_limited",
         maker="iquitos_citylearn.policies.rules:least_laxity",
-        params=("evaluation.least_laxity_limit_kw",),
+        params=("evaluation.least_laxity_limit_share",),
     ),
     PolicyEntry(
         name="solar_following",
@@ -174,7 +158,7 @@ def policies_of(params: Params) -> list[PolicyEntry]:
             PolicyEntry(
                 name=name,
                 kind=Kind.AGENT,
-                summary="trained on other years",
+                summary=f"trained with {params.train.agents[name].algorithm}",
                 action_mapping=params.agent(name).action_mapping,
                 replayed_in_full=True,
             )

@@ -16,13 +16,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from iquitos_citylearn.env.observation import (
-    CHARGER_FEATURES,
+from iquitos_citylearn.env.features import (
+    ENERGY_NEEDED,
+    FIRST_FORECAST,
+    LOAD_LAST,
     N_CHARGER_FEATURES,
-    SITE_FEATURES_BEFORE_FORECAST,
-    forecast_hours,
-    n_site_features,
+    TIME_TO_DEPARTURE,
 )
+from iquitos_citylearn.env.observation import forecast_hours, n_site_features
 from iquitos_citylearn.env.setting import Setting
 from iquitos_citylearn.env.year import Years
 from iquitos_citylearn.params import Params
@@ -103,7 +104,7 @@ class CarReader:
         self._horizons = setting.horizons
         self._reference_kw = setting.tables.reference_power_kw
         tables = setting.tables
-        self._first = n_site_features(forecast_hours(tables), tables.n_peak_entries)
+        self._first = n_site_features(forecast_hours(tables), with_month_peak=tables.settles_month_peak)
         longest = (equipment.ev_capacity_kwh / (equipment.charger_efficiency * self.rating_kw)).max()
         if longest > self._horizons.energy_hours:
             raise ValueError(
@@ -115,14 +116,10 @@ class CarReader:
         """Return the cars of a batch of observations, shape (batch, n_observations)."""
         site = observation[:, : self._first].astype(np.float64)
         blocks = observation[:, self._first :].astype(np.float64).reshape(len(site), -1, N_CHARGER_FEATURES)
-        forecast = site[:, len(SITE_FEATURES_BEFORE_FORECAST)]
-        load = site[:, SITE_FEATURES_BEFORE_FORECAST.index("load_last")]
         return Cars(
-            needed_hours=blocks[:, :, CHARGER_FEATURES.index("energy_needed")] * self._horizons.energy_hours,
-            hours_left=np.rint(
-                blocks[:, :, CHARGER_FEATURES.index("time_to_departure")] * self._horizons.departure_hours
-            ),
-            surplus_kw=np.maximum(forecast - load, 0.0) * self._reference_kw,
+            needed_hours=blocks[:, :, ENERGY_NEEDED] * self._horizons.energy_hours,
+            hours_left=np.rint(blocks[:, :, TIME_TO_DEPARTURE] * self._horizons.departure_hours),
+            surplus_kw=np.maximum(site[:, FIRST_FORECAST] - site[:, LOAD_LAST], 0.0) * self._reference_kw,
         )
 
 
@@ -226,12 +223,13 @@ def latest(years: Years, params: Params, seed: int) -> Rule:
 
 
 def least_laxity(years: Years, params: Params, seed: int) -> Rule:
-    """Return the rule `least_laxity`; `evaluation.least_laxity_limit_kw` limits the power of all chargers."""
+    """Return the rule `least_laxity`; `evaluation.least_laxity_limit_share` limits the power of all chargers."""
     del seed
     reader = CarReader(years.setting)
+    largest_kw = params.evaluation.least_laxity_limit_share * float(reader.rating_kw.sum())
 
     def share(cars: Cars) -> FloatArray:
-        limit_kw = np.full(len(cars.share), params.evaluation.least_laxity_limit_kw)
+        limit_kw = np.full(len(cars.share), largest_kw)
         return by_laxity(cars, cars.share * reader.rating_kw, limit_kw) / reader.rating_kw
 
     return NeedRule(reader, share)

@@ -17,6 +17,7 @@ DECIDING_PACKAGES = (
     "pandas",
     "pvlib",
     "pyarrow",
+    "sb3-contrib",
     "scipy",
     "stable-baselines3",
     "torch",

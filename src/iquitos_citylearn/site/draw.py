@@ -1,6 +1,5 @@
 """One year of the site from one seed: weather, PV, load, sessions and equipment put together."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,13 +10,22 @@ from iquitos_citylearn.site.citylearn_files.writer import as_stored
 from iquitos_citylearn.site.clock import HOURS_PER_DAY, year_hours
 from iquitos_citylearn.site.mall import generate_load
 from iquitos_citylearn.site.measured import read_energy_csv, read_weather_csv
-from iquitos_citylearn.site.model import Battery, Charger, FloatArray, IntArray, Site, Weather, flat_efficiency
+from iquitos_citylearn.site.model import (
+    WEATHER_SERIES,
+    Battery,
+    Charger,
+    FloatArray,
+    IntArray,
+    Site,
+    Weather,
+    flat_efficiency,
+)
 from iquitos_citylearn.site.pv import PvResult, simulate_pv
 from iquitos_citylearn.site.sessions import generate_sessions
 from iquitos_citylearn.site.weather import generate_weather
 
 ENERGY_COLUMN = "energy_kwh"
-"""Column of a measured series of load or generation, beside `timestamp`."""
+"""Column of energies in a measured series of load or generation; the other one is `timestamp`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +48,7 @@ class DrawReport:
     pv: PvResult | None
 
 
-def draw_site(params: SiteParams, seed: int, evening_peak_hours: Sequence[int] = ()) -> tuple[Site, DrawReport]:
+def draw_site(params: SiteParams, seed: int) -> tuple[Site, DrawReport]:
     """Draw a year of the site.
 
     Parameters
@@ -50,8 +58,6 @@ def draw_site(params: SiteParams, seed: int, evening_peak_hours: Sequence[int] =
     seed : int
         Seed of the draw. Weather, load and sessions have independent generators, so a measured series in place of one
         part leaves the other parts as they were.
-    evening_peak_hours : sequence of int
-        Hours of the day with the peak tariff (`environment.evening_peak_hours`); needed where there is one.
 
     Returns
     -------
@@ -76,12 +82,12 @@ def draw_site(params: SiteParams, seed: int, evening_peak_hours: Sequence[int] =
         day_type=hours.dayofweek.to_numpy().astype(np.int64) + 1,
         load_kwh=report.load_kwh,
         pv_kwh=report.pv_kwh,
-        price_usd_per_kwh=tariff(params.grid, hours.hour.to_numpy(), evening_peak_hours),
+        price_usd_per_kwh=tariff(params.grid, hours.hour.to_numpy()),
         carbon_kg_per_kwh=np.full(len(hours), params.grid.carbon_intensity_kg_per_kwh),
         weather=report.weather,
         pv_rated_power_kwp=float(params.pv.rated_power_kwp),
         bess=None if params.bess is None else make_bess(params.bess),
-        bess_automatic=params.bess is None or params.bess.dispatch == "automatic",
+        bess_dispatch=params.bess_dispatch,
         demand_charge_usd_per_kw_month=float(params.grid.demand_charge_usd_per_kw_month),
         import_limit_kw=params.grid.import_limit_kw,
         chargers=make_chargers(params.charging),
@@ -90,20 +96,12 @@ def draw_site(params: SiteParams, seed: int, evening_peak_hours: Sequence[int] =
     return as_stored(first_steps(site, params.calendar.n_days * HOURS_PER_DAY)), report
 
 
-def tariff(grid: GridParams, hour: IntArray, evening_peak_hours: Sequence[int]) -> FloatArray:
-    """Return the tariff of each step [USD/kWh] from its hour of the day, both of shape (n_steps,).
-
-    Raises
-    ------
-    ValueError
-        When there is a peak tariff, but no hour of the day to have it.
-    """
+def tariff(grid: GridParams, hour: IntArray) -> FloatArray:
+    """Return the tariff of each step [USD/kWh] from its hour of the day, both of shape (n_steps,)."""
     flat = np.full(len(hour), grid.tariff_usd_per_kwh)
     if grid.peak_tariff_usd_per_kwh is None:
         return flat
-    if not evening_peak_hours:
-        raise ValueError(f"peak_tariff_usd_per_kwh is {grid.peak_tariff_usd_per_kwh}, but no hour of the day has it")
-    return np.where(np.isin(hour, evening_peak_hours), grid.peak_tariff_usd_per_kwh, flat)
+    return np.where(np.isin(hour, grid.peak_tariff_hours), grid.peak_tariff_usd_per_kwh, flat)
 
 
 def make_bess(bess: BessParams) -> Battery:
@@ -134,7 +132,7 @@ def make_chargers(charging: ChargingParams) -> tuple[Charger, ...]:
 def first_steps(site: Site, n_steps: int) -> Site:
     """Return a site whose series are cut to their first `n_steps`; its sessions must end by then."""
     series = ("month", "hour", "day_type", "load_kwh", "pv_kwh", "price_usd_per_kwh", "carbon_kg_per_kwh")
-    weather = Weather(**{name: values[:n_steps] for name, values in vars(site.weather).items()})
+    weather = Weather(**{name: getattr(site.weather, name)[:n_steps] for name in WEATHER_SERIES})
     return replace(site, weather=weather, **{name: getattr(site, name)[:n_steps] for name in series})
 
 

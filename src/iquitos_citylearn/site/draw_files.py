@@ -13,8 +13,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from iquitos_citylearn.params import BessDispatch
 from iquitos_citylearn.runtime.artifacts import write_json, write_through
-from iquitos_citylearn.site.model import Battery, Charger, Sessions, Site, Weather
+from iquitos_citylearn.site.model import WEATHER_SERIES, Battery, Charger, Sessions, Site, Weather
+from iquitos_citylearn.site.validity import session_problem
 
 SERIES_FILE = "series.parquet"
 SESSIONS_FILE = "sessions.parquet"
@@ -22,7 +24,6 @@ EQUIPMENT_FILE = "equipment.json"
 
 CALENDAR_COLUMNS = ("month", "hour", "day_type")
 SERIES_COLUMNS = ("load_kwh", "pv_kwh", "price_usd_per_kwh", "carbon_kg_per_kwh")
-WEATHER_COLUMNS = tuple(item.name for item in fields(Weather))
 SESSION_INTEGERS = ("charger", "arrival_step", "departure_step")
 SESSION_FRACTIONS = ("arrival_soc", "required_soc")
 
@@ -39,13 +40,13 @@ class DrawFileError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Equipment:
-    """What of a site is no series: the content of `equipment.json`."""
+    """Content of `equipment.json`: all of a site but its series and sessions."""
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     pv_rated_power_kwp: float
     bess: Battery | None
-    bess_automatic: bool
+    bess_dispatch: BessDispatch
     demand_charge_usd_per_kw_month: float = 0.0
     chargers: tuple[Charger, ...]
     import_limit_kw: float | None = None
@@ -69,12 +70,12 @@ def write_draw(site: Site, folder: Path) -> None:
         If a file can't be written.
     """
     series = {name: getattr(site, name) for name in (*CALENDAR_COLUMNS, *SERIES_COLUMNS)}
-    series |= {name: getattr(site.weather, name) for name in WEATHER_COLUMNS}
+    series |= {name: getattr(site.weather, name) for name in WEATHER_SERIES}
     sessions = {name: getattr(site.sessions, name) for name in (*SESSION_INTEGERS, *SESSION_FRACTIONS)}
     equipment = Equipment(
         pv_rated_power_kwp=site.pv_rated_power_kwp,
         bess=site.bess,
-        bess_automatic=site.bess_automatic,
+        bess_dispatch=site.bess_dispatch,
         demand_charge_usd_per_kw_month=site.demand_charge_usd_per_kw_month,
         chargers=site.chargers,
         import_limit_kw=site.import_limit_kw,
@@ -108,19 +109,25 @@ def read_draw(folder: Path) -> Site:
     DrawFileError
         If a file is missing or damaged, a column is missing or holds what it can't; with file, column and row.
     """
-    series = _read_table(folder / SERIES_FILE, CALENDAR_COLUMNS, (*SERIES_COLUMNS, *WEATHER_COLUMNS))
+    series = _read_table(folder / SERIES_FILE, CALENDAR_COLUMNS, (*SERIES_COLUMNS, *WEATHER_SERIES))
     table = _read_table(folder / SESSIONS_FILE, SESSION_INTEGERS, SESSION_FRACTIONS)
     equipment = _read_equipment(folder / EQUIPMENT_FILE)
     n_steps = len(series["month"])
     if n_steps == 0:
         raise DrawFileError(f"{folder / SERIES_FILE}: has no rows")
-    _check_sessions(folder / SESSIONS_FILE, table, n_steps, len(equipment.chargers))
-    return Site(
-        **{name: series[name] for name in (*CALENDAR_COLUMNS, *SERIES_COLUMNS)},
-        weather=Weather(**{name: series[name] for name in WEATHER_COLUMNS}),
-        sessions=Sessions(**table),
-        **{item.name: getattr(equipment, item.name) for item in fields(Equipment)},
-    )
+    sessions = Sessions(**table)
+    problem = session_problem(sessions, n_steps, len(equipment.chargers))
+    if problem is not None:
+        raise _column_error(folder / SESSIONS_FILE, *problem)
+    try:
+        return Site(
+            **{name: series[name] for name in (*CALENDAR_COLUMNS, *SERIES_COLUMNS)},
+            weather=Weather(**{name: series[name] for name in WEATHER_SERIES}),
+            sessions=sessions,
+            **{item.name: getattr(equipment, item.name) for item in fields(Equipment)},
+        )
+    except ValueError as error:
+        raise DrawFileError(f"{folder / EQUIPMENT_FILE}: {error}") from None
 
 
 def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
@@ -181,7 +188,10 @@ def _read_table(path: Path, integers: tuple[str, ...], floats: tuple[str, ...]) 
         raise DrawFileError(f"{path}: column {unknown[0]} is unknown; allowed: {list(expected)}")
     arrays = {name: table.column(name).to_numpy() for name in expected}
     for name, values in arrays.items():
-        _refuse(path, name, values, ~np.isfinite(values), "finite numbers")
+        finite = np.isfinite(values)
+        if not finite.all():
+            row = int(np.argmin(finite))
+            raise _column_error(path, name, row, values[row], "finite numbers")
     return arrays
 
 
@@ -195,20 +205,5 @@ def _read_equipment(path: Path) -> Equipment:
         raise DrawFileError(f"{path}: {'; '.join(problems)}") from None
 
 
-def _check_sessions(path: Path, table: dict[str, Any], n_steps: int, n_chargers: int) -> None:
-    charger, arrival, departure = (table[name] for name in SESSION_INTEGERS)
-    _refuse(path, "charger", charger, (charger < 0) | (charger >= n_chargers), f"0 to {n_chargers - 1}")
-    _refuse(path, "arrival_step", arrival, arrival < 0, "0 or more")
-    _refuse(path, "departure_step", departure, departure <= arrival, "after arrival_step")
-    _refuse(path, "departure_step", departure, departure > n_steps, f"at most {n_steps}, the rows of the series")
-    for name in SESSION_FRACTIONS:
-        _refuse(path, name, table[name], (table[name] < 0) | (table[name] > 1), "0 to 1")
-    same, later = np.diff(charger) == 0, np.diff(charger) > 0
-    follows = later | (same & (arrival[1:] > departure[:-1]))
-    _refuse(path, "arrival_step", arrival[1:], ~follows, "sorted by charger, with a free row after the session before")
-
-
-def _refuse(path: Path, name: str, values: NDArray[Any], wrong: NDArray[np.bool_], allowed: str) -> None:
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise DrawFileError(f"{path}: column {name} is {values[row]} in row {row}; allowed: {allowed}")
+def _column_error(path: Path, name: str, row: int, value: float, allowed: str) -> DrawFileError:
+    return DrawFileError(f"{path}: column {name} is {value} in row {row}; allowed: {allowed}")

@@ -20,7 +20,10 @@ WEATHER_RANGES = {
     "dhi_wm2": (0.0, 1000.0),
     "temp_air_c": (-40.0, 60.0),
 }
-"""Columns of a weather file and the values that can be true."""
+"""Columns that a weather file must have, and the values that can be true."""
+WIND = "wind_speed_ms"
+WIND_RANGE = (-0.1, 60.0)
+"""A column that a weather file may have, and its values: PVGIS interpolates and can be just below 0, which is calm."""
 MAX_NIGHT_SHARE = 0.01
 """Largest share of the irradiation that may fall in hours without sun."""
 MINUTES_PER_HOUR = 60
@@ -40,7 +43,7 @@ def read_weather_csv(path: Path, location: Location, calendar: Calendar) -> Weat
     ----------
     path : Path
         CSV with `timestamp` (ISO 8601, hourly, the site's clock), `ghi_wm2`, `dni_wm2`, `dhi_wm2` [W/m2] and
-        `temp_air_c` [C]; other columns, as PVGIS's wind, are left alone.
+        `temp_air_c` [C]; `wind_speed_ms` [m/s] where there is one. Other columns are left alone.
     location : Location
         Place and clock.
     calendar : Calendar
@@ -65,7 +68,7 @@ def read_weather_csv(path: Path, location: Location, calendar: Calendar) -> Weat
     the energy on the horizontal plane is kept; the file's own beam belongs to the sun at the stamp and is only
     checked. Relative humidity is not in such files and is estimated; nothing physical depends on it.
     """
-    table = _read_table(path, (TIMESTAMP, *WEATHER_RANGES))
+    table = _read_table(path, (TIMESTAMP, *WEATHER_RANGES), optional=(WIND,))
     times = _timestamps(path, table[TIMESTAMP], location.utc_offset_hours)
     _check_year(path, times, MINUTES_PER_HOUR)
     values = {name: _numbers(path, table[name], *bounds) for name, bounds in WEATHER_RANGES.items()}
@@ -79,6 +82,7 @@ def read_weather_csv(path: Path, location: Location, calendar: Calendar) -> Weat
         dhi_w_per_m2=dhi,
         dni_w_per_m2=np.minimum(dni, sun.extra_normal_w_per_m2),
         ghi_w_per_m2=ghi,
+        wind_speed_m_per_s=np.maximum(_numbers(path, table[WIND], *WIND_RANGE), 0.0) if WIND in table else None,
     )
 
 
@@ -113,8 +117,8 @@ def read_energy_csv(path: Path, *, column: str, utc_offset_hours: int) -> FloatA
     return np.asarray(energy_kwh.reshape(HOURS_PER_YEAR, -1).sum(axis=1))
 
 
-def _read_table(path: Path, names: tuple[str, ...]) -> pd.DataFrame:
-    """Read a CSV as text, with the named columns and one row for each line after the header."""
+def _read_table(path: Path, names: tuple[str, ...], optional: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Read a CSV as text: the named columns, the optional ones that it has, a row for each line after the header."""
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig")
     except OSError as error:
@@ -126,7 +130,8 @@ def _read_table(path: Path, names: tuple[str, ...]) -> pd.DataFrame:
     missing = [name for name in names if name not in table.columns]
     if missing:
         raise MeasuredDataError(f"{path}: column {', '.join(missing)} is missing; the header is {list(table.columns)}")
-    return table[list(names)].fillna("")
+    present = [name for name in optional if name in table.columns]
+    return table[[*names, *present]].fillna("")
 
 
 def _fail(path: Path, column: str, index: int, problem: str) -> MeasuredDataError:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from iquitos_citylearn.params import BessDispatch, import_limit_problem
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Curve = tuple[tuple[float, ...], tuple[float, ...]]
@@ -114,6 +116,8 @@ class Weather:
         Air temperature [C] and relative humidity [%].
     ghi_w_per_m2, dni_w_per_m2, dhi_w_per_m2 : ndarray
         Global horizontal, direct normal and diffuse horizontal irradiance [W/m2].
+    wind_speed_m_per_s : ndarray or None
+        Wind speed [m/s], where a weather file has it. Only the simulation of PV needs it; a site does not keep it.
     """
 
     temp_air_c: FloatArray
@@ -121,6 +125,11 @@ class Weather:
     dhi_w_per_m2: FloatArray
     dni_w_per_m2: FloatArray
     ghi_w_per_m2: FloatArray
+    wind_speed_m_per_s: FloatArray | None = None
+
+
+WEATHER_SERIES = ("temp_air_c", "relative_humidity_percent", "dhi_w_per_m2", "dni_w_per_m2", "ghi_w_per_m2")
+"""Series of the weather that a site keeps and its files hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,17 +150,22 @@ class Site:
         Rated DC power [kWp].
     bess : Battery or None
         The stationary battery.
-    bess_automatic : bool
-        True: the battery covers the deficit and takes the surplus by itself; False: the agent dispatches it.
+    bess_dispatch : BessDispatch
+        `automatic`: the battery covers the deficit and takes the surplus by itself; `agent`: the agent dispatches it;
+        `none`: there is no battery.
     demand_charge_usd_per_kw_month : float
         Charge on the highest hourly import of each calendar month; 0 for none.
     import_limit_kw : float or None
-        Import that the requests of chargers and battery are cut down to [kW]; None without a limit. Not with a
-        battery on automatic dispatch, which would act after the cut.
+        Import that the requests of chargers and battery are cut down to [kW]; None without a limit.
     chargers : tuple of Charger
         Chargers with their cars.
     sessions : Sessions
         Who is connected when.
+
+    Raises
+    ------
+    ValueError
+        When `bess_dispatch` does not agree with `bess`, or the import limit is not allowed (`import_limit_problem`).
     """
 
     month: IntArray
@@ -164,11 +178,20 @@ class Site:
     weather: Weather
     pv_rated_power_kwp: float
     bess: Battery | None
-    bess_automatic: bool = True
+    bess_dispatch: BessDispatch
     demand_charge_usd_per_kw_month: float = 0.0
     import_limit_kw: float | None = None
     chargers: tuple[Charger, ...] = field(default_factory=tuple)
     sessions: Sessions
+
+    def __post_init__(self) -> None:
+        """Refuse a battery, a dispatch and an import limit that do not go together."""
+        if (self.bess is None) != (self.bess_dispatch == "none"):
+            allowed = "none without a battery" if self.bess is None else "automatic or agent with a battery"
+            raise ValueError(f"bess_dispatch is {self.bess_dispatch}; allowed: {allowed}")
+        allowed_limit = import_limit_problem(self.import_limit_kw, self.bess_dispatch)
+        if allowed_limit is not None:
+            raise ValueError(f"import_limit_kw is {self.import_limit_kw}; allowed: {allowed_limit}")
 
     @property
     def n_steps(self) -> int:

@@ -11,12 +11,11 @@ from iquitos_citylearn.site.clock import HOURS_PER_YEAR
 from iquitos_citylearn.site.model import FloatArray, Weather
 from iquitos_citylearn.site.sun import Sun, mid_hour_sun
 
-WIND_SPEED_M_PER_S = 1.0
-"""Wind at the modules where the weather has none; about the mean of a measured year in Iquitos (0.8 m/s)."""
+DEFAULT_WIND_SPEED_M_PER_S = 1.0
+"""Wind where the weather has none: pvlib's default, near the mean of a measured year in Iquitos (0.8 m/s)."""
 ALBEDO = 0.2
 MAX_DC_GAIN = 10.0
 """Largest factor on DC power that is tried: beyond it nearly every hour of sun stands at the inverter limit."""
-MAX_SOUND_PERFORMANCE_RATIO = 0.9
 ENERGY_DECIMALS = 6
 LIMIT_TOLERANCE_KW = 1e-6
 
@@ -43,8 +42,6 @@ class PvResult:
         The same over the plane-of-array irradiation.
     clipped_hours : int
         Hours at the inverter limit.
-    warnings : tuple of str
-        What a reader must know before using the figures.
     """
 
     generation_kwh: FloatArray
@@ -56,7 +53,6 @@ class PvResult:
     performance_ratio: float
     performance_ratio_poa: float
     clipped_hours: int
-    warnings: tuple[str, ...]
 
 
 def simulate_pv(weather: Weather, pv: PvParams, location: Location, calendar: Calendar) -> PvResult:
@@ -86,8 +82,8 @@ def simulate_pv(weather: Weather, pv: PvParams, location: Location, calendar: Ca
     Notes
     -----
     Sun in the middle of the hour; Hay-Davies transposition; Martin-Ruiz reflection; Faiman cell
-    temperature at a wind of 1 m/s; PVWatts DC and inverter models. The inverter's limit is its AC rating, so its DC
-    rating is the limit over its efficiency.
+    temperature at the wind of the weather, or at 1 m/s where it has none; PVWatts DC and inverter models. The
+    inverter's limit is its AC rating, so its DC rating is the limit over its efficiency.
 
     References
     ----------
@@ -98,7 +94,7 @@ def simulate_pv(weather: Weather, pv: PvParams, location: Location, calendar: Ca
     if len(weather.ghi_w_per_m2) != HOURS_PER_YEAR:
         raise ValueError(f"weather has {len(weather.ghi_w_per_m2)} rows; PV needs a whole year, {HOURS_PER_YEAR}")
     poa_w_per_m2, effective_w_per_m2 = plane_of_array(weather, pv, mid_hour_sun(location, calendar))
-    dc_kw = dc_power(effective_w_per_m2, weather.temp_air_c, pv)
+    dc_kw = dc_power(effective_w_per_m2, weather, pv)
     dc_gain = 1.0 if pv.annual_energy_kwh is None else solve_dc_gain(dc_kw, pv.annual_energy_kwh, pv)
     generation_kwh = np.round(ac_power(dc_gain * dc_kw, pv), ENERGY_DECIMALS)
     ghi_kwh_per_m2 = float(weather.ghi_w_per_m2.sum()) / 1000
@@ -145,15 +141,15 @@ def plane_of_array(weather: Weather, pv: PvParams, sun: Sun) -> tuple[FloatArray
     return np.where(is_up, parts["poa_global"], 0.0), np.where(is_up, effective, 0.0)
 
 
-def dc_power(effective_w_per_m2: FloatArray, temp_air_c: FloatArray, pv: PvParams) -> FloatArray:
+def dc_power(effective_w_per_m2: FloatArray, weather: Weather, pv: PvParams) -> FloatArray:
     """Return the DC power of the modules, losses taken off.
 
     Parameters
     ----------
     effective_w_per_m2 : ndarray, shape (n_steps,)
         Irradiance that enters the modules [W/m2].
-    temp_air_c : ndarray, shape (n_steps,)
-        Air temperature [C].
+    weather : Weather
+        Air temperature, and the wind speed where it is known; arrays of shape (n_steps,).
     pv : PvParams
         Rated power, temperature coefficient, losses.
 
@@ -162,7 +158,8 @@ def dc_power(effective_w_per_m2: FloatArray, temp_air_c: FloatArray, pv: PvParam
     ndarray, shape (n_steps,)
         DC power [kW].
     """
-    temp_cell_c = pvlib.temperature.faiman(effective_w_per_m2, temp_air_c, wind_speed=WIND_SPEED_M_PER_S)
+    wind = DEFAULT_WIND_SPEED_M_PER_S if weather.wind_speed_m_per_s is None else weather.wind_speed_m_per_s
+    temp_cell_c = pvlib.temperature.faiman(effective_w_per_m2, weather.temp_air_c, wind_speed=wind)
     power = pvlib.pvsystem.pvwatts_dc(
         effective_w_per_m2, temp_cell_c, pdc0=pv.rated_power_kwp, gamma_pdc=pv.temperature_coefficient_per_c
     )
@@ -229,15 +226,6 @@ def _judge(
 ) -> PvResult:
     annual_energy_kwh = float(generation_kwh.sum())
     specific_yield = annual_energy_kwh / pv.rated_power_kwp
-    performance_ratio = specific_yield / ghi_kwh_per_m2
-    warnings: tuple[str, ...] = ()
-    if performance_ratio > MAX_SOUND_PERFORMANCE_RATIO:
-        warnings = (
-            f"PV yield is too high: {annual_energy_kwh:.0f} kWh on {pv.rated_power_kwp:g} kWp is "
-            f"{specific_yield:.0f} kWh/kWp against {ghi_kwh_per_m2:.0f} kWh/m2 of GHI, a performance ratio of "
-            f"{performance_ratio:.2f} (sound: 0.75 to 0.82, limit {MAX_SOUND_PERFORMANCE_RATIO}); "
-            f"pv.annual_energy_kwh: null gives the pure physics",
-        )
     return PvResult(
         generation_kwh=generation_kwh,
         dc_gain=dc_gain,
@@ -245,8 +233,7 @@ def _judge(
         specific_yield_kwh_per_kwp=specific_yield,
         ghi_kwh_per_m2=ghi_kwh_per_m2,
         poa_kwh_per_m2=poa_kwh_per_m2,
-        performance_ratio=performance_ratio,
+        performance_ratio=specific_yield / ghi_kwh_per_m2,
         performance_ratio_poa=specific_yield / poa_kwh_per_m2,
         clipped_hours=int((generation_kwh >= pv.inverter_limit_kw - LIMIT_TOLERANCE_KW).sum()),
-        warnings=warnings,
     )

@@ -1,4 +1,4 @@
-"""What a data set achieved and what its reader must know: the content of `metrics/dataset.json`."""
+"""Figures and warnings of a data set: the content of `metrics/dataset.json`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,6 @@ from iquitos_citylearn.site.clock import HOURS_PER_DAY, year_hours
 from iquitos_citylearn.site.draw import DrawReport
 from iquitos_citylearn.site.mall import residual
 from iquitos_citylearn.site.model import FloatArray, IntArray, Site
-from iquitos_citylearn.site.pv import MAX_SOUND_PERFORMANCE_RATIO
 from iquitos_citylearn.site.sessions import energy_requested
 
 MEAN_TAKEN_FOR_SUM_KWH = 3_092_204
@@ -19,6 +18,8 @@ MALL_LOAD_WARNING = (
     "mall load may be four times too small: 3,092,204 kWh/yr equals the mean of 15-minute kWh readings; their sum is "
     "12,368,653 kWh/yr (mean 1,412 kW, peak 2,763 kW). Set mall.annual_energy_kwh and mall.peak_kw, or mall.load_csv"
 )
+MAX_SOUND_PERFORMANCE_RATIO = 0.9
+"""A plant above it yields more than its sun allows: a warning."""
 SOUND_PERFORMANCE_RATIO = (0.75, 0.82)
 
 

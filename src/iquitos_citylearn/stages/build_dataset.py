@@ -24,7 +24,7 @@ def build_dataset(params: Params, data_folder: Path, metrics_folder: Path) -> No
     """
     draws = params.site.draws
     seeds = (draws.headline_seed, *draws.training_seeds, *draws.evaluation_seeds)
-    draw = partial(draw_site, params.site, evening_peak_hours=params.environment.evening_peak_hours)
+    draw = partial(draw_site, params.site)
     drawn = dict(zip(seeds, run_in_processes(draw, seeds), strict=True))
     headline = drawn[draws.headline_seed]
     training = {seed: drawn[seed] for seed in draws.training_seeds}

@@ -6,6 +6,7 @@ from iquitos_citylearn.env.year import Year, Years
 from iquitos_citylearn.evaluation.candidates import HEADLINE, write_trace
 from iquitos_citylearn.evaluation.years import read_all_years, read_evaluation_years
 from iquitos_citylearn.params import Params
+from iquitos_citylearn.policies.making import make_policy
 from iquitos_citylearn.policies.policy import Policy
 from iquitos_citylearn.policies.register import Kind, PolicyEntry, policies_of, policy_named
 from iquitos_citylearn.policies.rollout import Rollout, Trace, trace_years
@@ -38,11 +39,11 @@ def _published(entry: PolicyEntry, params: Params) -> tuple[Policy, Years]:
     """Return a policy and the years that its result comes from."""
     if entry.kind is not Kind.AGENT:
         years = read_evaluation_years(params, DATA, entry.action_mapping)
-        return entry.make(years, params), years
+        return make_policy(entry, years, params), years
     from iquitos_citylearn.agents.algorithms import read_model  # noqa: PLC0415 - rules need no torch
     from iquitos_citylearn.training.seed import make_deterministic  # noqa: PLC0415
 
     seed = read_json(result_file(entry.result_name))["seed"]
     make_deterministic(seed)
-    policy = read_model(entry.name, model_file(entry.name, seed))
+    policy = read_model(params.agent(entry.name).algorithm, model_file(entry.name, seed))
     return policy, read_all_years(params, DATA, entry.action_mapping)

@@ -6,6 +6,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from iquitos_citylearn.evaluation.key_figures import KEY_FIGURES
 from iquitos_citylearn.runtime.artifacts import ArtifactError, read_json
 from iquitos_citylearn.status.pipeline import Stage
 
@@ -23,9 +24,8 @@ def headline(stage: Stage) -> str:
 
 def _of_result(file: Path) -> str:
     result = read_json(file)
-    texts = [f"CO2 {result['co2_kg'] / 1000:.2f} t, cost {result['cost_usd'] / 1000:.2f} kUSD"]
-    if result["ev_service"] is not None:
-        texts.append(f"EV service {100 * result['ev_service']:.2f} %")
+    shown = [KEY_FIGURES[name] for name in ("co2_kg", "cost_usd", "ev_service")]
+    texts = [f"{figure.label} {figure.text(result[figure.name])}" for figure in shown]
     n_seeds = len({run.get("seed") for run in result["runs"]})
     if n_seeds > 1:
         texts.append(f"median of {n_seeds} seeds")

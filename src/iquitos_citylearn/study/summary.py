@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from iquitos_citylearn.comparison.text import NOT_KNOWN, best_agent_and_rule, serves, shown_percent, verdict
+from iquitos_citylearn.comparison.text import best_agent_and_rule, serves, shown_percent, verdict
+from iquitos_citylearn.evaluation.key_figures import KEY_FIGURES, NOT_KNOWN
 from iquitos_citylearn.runtime.artifacts import read_json, write_bytes
 from iquitos_citylearn.runtime.folders import METRICS
 
@@ -82,7 +83,7 @@ def _cell(policies: Mapping[str, Mapping[str, Any]], name: str, figure: str) -> 
     if figure not in policies.get(name, {}):
         return NOT_KNOWN
     mark = "" if serves(policies[name], policies) else "*"
-    return f"{100 * policies[name][figure]['mean']:.1f} %{mark}"
+    return KEY_FIGURES[figure].text(policies[name][figure]["mean"]) + mark
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from iquitos_citylearn.params import Params, load_params
 from iquitos_citylearn.policies.register import Kind, PolicyEntry, baselines, policies_of, rules_on_the_twin
 from iquitos_citylearn.runtime.artifacts import write_bytes
 from iquitos_citylearn.runtime.folders import result_file
-from iquitos_citylearn.tools.import_graph import NUMERICS, SOURCES, is_module, modules_used_by, pins_used_by
+from iquitos_citylearn.tools.import_graph import ALGORITHMS, NUMERICS, SOURCES, is_module, modules_used_by, pins_used_by
 
 PARAMS_FILE, PIPELINE_FILE = Path("params.yaml"), Path("dvc.yaml")
 TRAIN = "train_"
@@ -38,8 +38,9 @@ def write_pipeline(folder: Path = Path()) -> bool:
     path = folder / PIPELINE_FILE
     yaml, before, after = _round_trip(), path.read_bytes(), io.BytesIO()
     pipeline = yaml.load(before)
-    _follow_params(pipeline, load_params(folder / PARAMS_FILE))
-    _follow_imports(pipeline)
+    params = load_params(folder / PARAMS_FILE)
+    _follow_params(pipeline, params)
+    _follow_imports(pipeline, params)
     yaml.dump(pipeline, after)
     if after.getvalue() == before:
         return False
@@ -56,6 +57,15 @@ def stages(pipeline: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 def entry_of(stage: str) -> Path:
     """Return the module that a stage's command hands over to: one of the stage's name, for all trainings one."""
     return SOURCES / "stages" / f"{'train' if stage.startswith(TRAIN) else stage}.py"
+
+
+def pins_of(stage: str, params: Params) -> set[str]:
+    """Return the pins of numerics.yaml that a stage uses: by its imports, and by the algorithms that it loads."""
+    entry, agents = entry_of(stage), params.train.agents
+    if ALGORITHMS not in modules_used_by(entry):
+        return pins_used_by(entry)
+    loaded = [agents[stage.removeprefix(TRAIN)]] if stage.startswith(TRAIN) else agents.values()
+    return pins_used_by(entry, {agent.algorithm.partition(".")[0] for agent in loaded})
 
 
 def _round_trip() -> YAML:
@@ -134,12 +144,12 @@ def _renamed(node: Any, old: str, new: str) -> Any:
     return node
 
 
-def _follow_imports(pipeline: dict[str, Any]) -> None:
+def _follow_imports(pipeline: dict[str, Any], params: Params) -> None:
     for name, stage in stages(pipeline):
         entry = entry_of(name)
         modules = sorted(module.as_posix() for module in modules_used_by(entry))
         stage["deps"][:] = [dependency for dependency in stage["deps"] if not is_module(dependency)] + modules
-        next(item for item in stage["params"] if NUMERICS in item)[NUMERICS] = sorted(pins_used_by(entry))
+        next(item for item in stage["params"] if NUMERICS in item)[NUMERICS] = sorted(pins_of(name, params))
 
 
 def main() -> None:

@@ -34,7 +34,7 @@ def train_agent(
     Parameters
     ----------
     agent : str
-        A name in `algorithms.ALGORITHMS`.
+        Its name under `train`.
     params : Params
         The whole params file; `train.<agent>`, `environment` and `reward` are used.
     options : RunOptions

@@ -25,7 +25,7 @@ from iquitos_citylearn.training.jobs import FINISHED, INTERRUPTED
 from iquitos_citylearn.training.progress import ProgressCallback
 from iquitos_citylearn.training.replay_segments import ReplaySegments
 from iquitos_citylearn.training.sealed_file import DamagedError, Sealed, read_sealed, write_sealed
-from iquitos_citylearn.training.state import restore_training_state, training_state
+from iquitos_citylearn.training.state import refuse_what_cannot_be_resumed, restore_training_state, training_state
 
 logger = logging.getLogger(__name__)
 
@@ -120,15 +120,13 @@ class Checkpoints:
     Raises
     ------
     ValueError
-        If the training holds what can't be resumed exactly: a noise matrix that is drawn before a rollout starts
-        (`use_sde`), a replay buffer that shares rows between transitions.
+        If the training holds what can't be resumed exactly.
     """
 
     def __init__(
         self, folder: CheckpointFolder, model: BaseAlgorithm, env: ChargingVecEnv, progress: ProgressCallback
     ) -> None:
-        if model.use_sde:
-            raise ValueError("kwargs.use_sde is True: exploration by a noise matrix can't be resumed exactly")
+        refuse_what_cannot_be_resumed(model)
         self.folder, self.model, self.env, self.progress = folder, model, env, progress
         self.segments: ReplaySegments | None = None
         if isinstance(model, OffPolicyAlgorithm) and model.replay_buffer is not None:

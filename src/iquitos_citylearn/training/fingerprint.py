@@ -3,8 +3,11 @@
 import hashlib
 import sys
 from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from iquitos_citylearn.params import Params
 from iquitos_citylearn.runtime.artifacts import sha256
@@ -19,9 +22,10 @@ DECIDING_PACKAGES = (
     "numpy",
     "pandas",
     "pyarrow",
-    "stable_baselines3",
+    "stable-baselines3",
     "torch",
 )
+"""Packages that every training computes with, besides its algorithm's own, by the names they are installed under."""
 N_NAMED_CHANGES = 8
 
 
@@ -55,7 +59,9 @@ def training_fingerprint(agent: str, seed: int, device: str, params: Params, tra
         **{f"param {name}": repr(value) for name, value in _flat(used)},
         **{f"data {path.relative_to(training_folder).as_posix()}": sha256(path) for path in _files(training_folder)},
         **{f"module {name}": _sha256_of_module(name) for name in _loaded_modules()},
-        **{f"version of {name}": str(sys.modules[name].__version__) for name in DECIDING_PACKAGES},
+        **{f"version of {name}": version(name) for name in DECIDING_PACKAGES},
+        "build of torch": str(torch.__version__),
+        **_algorithms_package(params.agent(agent).algorithm),
     }
 
 
@@ -86,8 +92,25 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def _loaded_modules() -> list[str]:
-    return sorted(name for name in sys.modules if name.startswith(f"{PACKAGE}.") and name not in NOT_DECIDING_MODULES)
+def _algorithms_package(algorithm: str) -> dict[str, str]:
+    """Return the version of the package that an algorithm comes from; of one that has none, its loaded modules."""
+    package = algorithm.partition(".")[0]
+    name = package.replace("_", "-")
+    try:
+        return {f"version of {name}": version(name)}
+    except PackageNotFoundError:
+        return {f"module {module}": _sha256_of_module(module) for module in _loaded_modules(package)}
+
+
+def _loaded_modules(package: str = PACKAGE) -> list[str]:
+    """Return the loaded modules of a package that are made of a source file."""
+    return sorted(
+        name
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] == package
+        and getattr(module, "__file__", None) is not None
+        and name not in NOT_DECIDING_MODULES
+    )
 
 
 def _sha256_of_module(name: str) -> str:

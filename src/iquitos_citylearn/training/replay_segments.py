@@ -12,10 +12,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
 
+from iquitos_citylearn.agents.per_charger import PerChargerReplayBuffer
 from iquitos_citylearn.runtime.artifacts import write_bytes
 from iquitos_citylearn.training.sealed_file import DamagedError
+
+OF_ROWS_ONLY = (ReplayBuffer, NStepReplayBuffer, PerChargerReplayBuffer)
+"""Buffers that hold nothing that changes but their rows."""
 
 
 class Segment(NamedTuple):
@@ -52,12 +56,15 @@ class ReplaySegments:
     Raises
     ------
     ValueError
-        If the buffer shares rows between transitions (`optimize_memory_usage`), so that a row is not whole when added.
+        If the buffer shares rows between transitions (`optimize_memory_usage`), so that a row is not whole when added,
+        or is of a kind that may hold more than rows.
     """
 
     def __init__(self, folder: Path, buffer: ReplayBuffer) -> None:
         if buffer.optimize_memory_usage:
             raise ValueError("kwargs.optimize_memory_usage is True: such a replay buffer can't be resumed exactly")
+        if type(buffer) not in OF_ROWS_ONLY:
+            raise ValueError(f"a replay buffer of the class {type(buffer).__name__} can't be resumed exactly")
         self.folder, self.buffer = folder, buffer
         self.segments: list[Segment] = []
 

@@ -12,14 +12,10 @@ import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.utils import set_random_seed
 
-from iquitos_citylearn.agents.algorithms import (
-    BFLOAT16_ON_CUDA,
-    make_model,
-    takes_reward_per_charger,
-    write_model,
-)
+from iquitos_citylearn.agents.algorithms import make_model, takes_reward_per_charger, write_model
 from iquitos_citylearn.env.setting import Setting, make_setting
 from iquitos_citylearn.env.vec_env import ChargingVecEnv
 from iquitos_citylearn.runtime.lock import only_trainer
@@ -133,7 +129,7 @@ def _learn(job: SeedJob, model: BaseAlgorithm, callback: BaseCallback) -> None:
     done = int(model.num_timesteps)
     left = job.agent_params.total_timesteps - done
     try:
-        with _autocast(job.agent, model):
+        with _autocast(job, model):
             model.learn(left, callback=callback, reset_num_timesteps=done == 0)
     except (ValueError, RuntimeError):
         check_learned(model)  # torch refuses what is not finite where it meets it; this names where it came from
@@ -146,7 +142,9 @@ def _model_bytes(job: SeedJob, model: BaseAlgorithm) -> bytes:
     return path.read_bytes()
 
 
-def _autocast(agent: str, model: BaseAlgorithm) -> contextlib.AbstractContextManager[Any]:
-    if agent in BFLOAT16_ON_CUDA and model.device.type == "cuda":
+def _autocast(job: SeedJob, model: BaseAlgorithm) -> contextlib.AbstractContextManager[Any]:
+    """Compute the shared networks of off-policy learners, whose batches are large, in bfloat16 on CUDA."""
+    large_batches = isinstance(model, OffPolicyAlgorithm) and takes_reward_per_charger(job.agent_params)
+    if large_batches and model.device.type == "cuda":
         return torch.autocast("cuda", dtype=torch.bfloat16)
     return contextlib.nullcontext()

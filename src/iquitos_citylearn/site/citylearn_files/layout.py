@@ -118,5 +118,3 @@ CHARGER_ATTRIBUTES = {
 
 ELECTRICAL_SERVICE = "electrical_service"
 SINGLE_PHASE = "single_phase"
-AUTOMATIC_BESS_LIMITED = "none with a battery on automatic dispatch: CityLearn cuts requests before it acts"
-"""Why an import limit is refused there."""

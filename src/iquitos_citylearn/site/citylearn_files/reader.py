@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from iquitos_citylearn.params import BessDispatch, import_limit_problem
 from iquitos_citylearn.site.citylearn_files import layout
 from iquitos_citylearn.site.citylearn_files.layout import ANY, NOT_NEGATIVE
 from iquitos_citylearn.site.citylearn_files.schema_limits import refuse_unsupported
@@ -49,7 +50,7 @@ def read_dataset(schema: Path) -> Site:
     pricing = _series(building, "pricing", folder, n_steps, (layout.PRICE,), predicted=True)
     carbon = _series(building, "carbon_intensity", folder, n_steps, (layout.CARBON,))
     bess = _battery(building.child("electrical_storage", "attributes")) if building.has("electrical_storage") else None
-    automatic = _bess_automatic(root, building, has_bess=bess is not None)
+    dispatch = _bess_dispatch(root, building, has_bess=bess is not None)
     return Site(
         month=table.whole_numbers("month", *layout.CALENDAR["month"]),
         hour=_hours(table),
@@ -61,9 +62,9 @@ def read_dataset(schema: Path) -> Site:
         weather=_weather(root, building, folder, n_steps),
         pv_rated_power_kwp=_rated_power_kwp(building),
         bess=bess,
-        bess_automatic=automatic,
+        bess_dispatch=dispatch,
         demand_charge_usd_per_kw_month=_demand_charge(root),
-        import_limit_kw=_import_limit_kw(building, limitable=bess is None or not automatic),
+        import_limit_kw=_import_limit_kw(building, dispatch),
         chargers=chargers,
         sessions=sessions,
     )
@@ -168,8 +169,8 @@ def _weather(root: SchemaNode, building: SchemaNode, folder: Path, n_steps: int)
     return Weather(**fields, ghi_w_per_m2=table.floats(layout.GLOBAL_IRRADIANCE, NOT_NEGATIVE))
 
 
-def _bess_automatic(root: SchemaNode, building: SchemaNode, *, has_bess: bool) -> bool:
-    """Return whether the battery follows the rule; without a battery it makes no difference, and the answer is True."""
+def _bess_dispatch(root: SchemaNode, building: SchemaNode, *, has_bess: bool) -> BessDispatch:
+    """Return who dispatches the battery; DatasetError where building and actions do not agree on it."""
     automatic = building.has("type") and building.text("type") == layout.AUTOMATIC_BESS_BUILDING
     if automatic and not has_bess:
         raise building.error("electrical_storage", "a battery, for a building that dispatches one")
@@ -179,20 +180,24 @@ def _bess_automatic(root: SchemaNode, building: SchemaNode, *, has_bess: bool) -
     if has_bess and dispatched == automatic:
         whose = "in the list, as the battery follows the rule" if automatic else "not in the list, or nobody moves it"
         raise building.error("inactive_actions", f"electrical_storage {whose}")
-    return automatic or not has_bess
+    if not has_bess:
+        return "none"
+    return "automatic" if automatic else "agent"
 
 
 def _demand_charge(root: SchemaNode) -> float:
     return root.number(layout.DEMAND_CHARGE, NOT_NEGATIVE) if root.has(layout.DEMAND_CHARGE) else 0.0
 
 
-def _import_limit_kw(building: SchemaNode, *, limitable: bool) -> float | None:
+def _import_limit_kw(building: SchemaNode, dispatch: BessDispatch) -> float | None:
     """Return the import limit of the electrical service; one without it would still round every request."""
     if not building.content.get(layout.ELECTRICAL_SERVICE):
         return None
-    if not limitable:
-        raise building.error(layout.ELECTRICAL_SERVICE, layout.AUTOMATIC_BESS_LIMITED)
-    return building.child(layout.ELECTRICAL_SERVICE, "limits", "total").number("import_kw", NOT_NEGATIVE)
+    limit_kw = building.child(layout.ELECTRICAL_SERVICE, "limits", "total").number("import_kw", NOT_NEGATIVE)
+    allowed = import_limit_problem(limit_kw, dispatch)
+    if allowed is not None:
+        raise building.error(layout.ELECTRICAL_SERVICE, allowed)
+    return limit_kw
 
 
 def _agent_acts(root: SchemaNode, building: SchemaNode, action: str) -> bool:

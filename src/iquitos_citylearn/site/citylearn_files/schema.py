@@ -92,18 +92,16 @@ def charger_file(charger_index: int) -> str:
 
 
 def _building(site: Site) -> dict[str, Any]:
-    automatic = site.bess is not None and site.bess_automatic
-    idle = automatic or site.bess is None
     building: dict[str, Any] = {
         "include": True,
-        "type": layout.AUTOMATIC_BESS_BUILDING if automatic else layout.CITYLEARN_BUILDINGS[0],
+        "type": layout.AUTOMATIC_BESS_BUILDING if site.bess_dispatch == "automatic" else layout.CITYLEARN_BUILDINGS[0],
         "energy_simulation": layout.BUILDING_FILE,
         "weather": layout.WEATHER_FILE,
         "carbon_intensity": layout.CARBON_FILE,
         "pricing": layout.PRICING_FILE,
         "noise_std": 0.0,
         "inactive_observations": [],
-        "inactive_actions": ["electrical_storage"] if idle else [],
+        "inactive_actions": [] if site.bess_dispatch == "agent" else ["electrical_storage"],
         "pv": {
             "type": "citylearn.energy_model.PV",
             "autosize": False,

@@ -1,4 +1,4 @@
-"""A site as an ordinary CityLearn 3.0.2 data set on disk; `dataset_reader` is the way back."""
+"""Writer of a site as an ordinary CityLearn 3.0.2 data set; `reader` reads it back."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from iquitos_citylearn.runtime.artifacts import write_bytes, write_csv, write_json
 from iquitos_citylearn.site.citylearn_files import layout
 from iquitos_citylearn.site.citylearn_files.schema import charger_file, ev_name, knows_irradiance, site_schema
-from iquitos_citylearn.site.model import FloatArray, IntArray, Sessions, Site, Weather
+from iquitos_citylearn.site.model import WEATHER_SERIES, FloatArray, IntArray, Sessions, Site, Weather
+from iquitos_citylearn.site.validity import session_problem
 
 CHARGER_HEADER = ",".join((*layout.CHARGER_COLUMNS, layout.CURRENT_SOC))
 AWAY_ROW = f"{layout.AWAY},,,,,,"
 
 SERIES = ("load_kwh", "pv_kwh", "price_usd_per_kwh", "carbon_kg_per_kwh")
 CALENDAR_SERIES = ("month", "hour", "day_type")
-WEATHER_SERIES = (*layout.WEATHER_FIELDS.values(), "ghi_w_per_m2")
 MAY_BE_NEGATIVE = ("price_usd_per_kwh", "temp_air_c")
 NOT_STORED = "what float32 holds: round the site with as_stored first"
 MIN_STEPS = 2
@@ -164,13 +164,7 @@ def _check_equipment(site: Site) -> None:
     names = [charger.name for charger in site.chargers]
     if len(set(names)) != len(names):
         raise DatasetError(f"two chargers have one name: {sorted(names)}")
-    if site.bess is None and not site.bess_automatic:
-        raise DatasetError("bess_automatic is False, but there is no battery that an agent could dispatch")
     _refuse_number(layout.DEMAND_CHARGE, site.demand_charge_usd_per_kw_month, layout.NOT_NEGATIVE)
-    if site.import_limit_kw is not None:
-        _refuse_number("import_limit_kw", site.import_limit_kw, layout.NOT_NEGATIVE)
-        if site.bess is not None and site.bess_automatic:
-            raise DatasetError(f"import_limit_kw is {site.import_limit_kw}; allowed: {layout.AUTOMATIC_BESS_LIMITED}")
     batteries = {charger.name: charger.ev for charger in site.chargers}
     for name, battery in (batteries | ({} if site.bess is None else {"bess": site.bess})).items():
         for field, limits in layout.BATTERY_ATTRIBUTES.values():
@@ -181,21 +175,12 @@ def _check_equipment(site: Site) -> None:
 
 
 def _check_sessions(site: Site) -> None:
-    sessions = site.sessions
+    problem = session_problem(site.sessions, site.n_steps, site.n_chargers)
+    if problem is not None:
+        raise _error(*problem)
     for name in ("arrival_soc", "required_soc"):
-        values = getattr(sessions, name)
-        _refuse(name, values, layout.FRACTION.refuse(values), str(layout.FRACTION))
+        values = getattr(site.sessions, name)
         _refuse(name, values, values != _float32(values), NOT_STORED)
-    _refuse("charger", sessions.charger, (sessions.charger < 0) | (sessions.charger >= site.n_chargers), "an index")
-    stay = sessions.departure_step - sessions.arrival_step
-    _refuse("departure_step - arrival_step", stay, stay < 1, "at least 1")
-    _refuse("arrival_step", sessions.arrival_step, sessions.arrival_step < 0, "0 or more")
-    late = sessions.departure_step > site.n_steps
-    _refuse("departure_step", sessions.departure_step, late, f"at most the {site.n_steps} steps of the site")
-    same, later = np.diff(sessions.charger) == 0, np.diff(sessions.charger) > 0
-    free = sessions.arrival_step[1:] - sessions.departure_step[:-1]
-    _refuse("charger", sessions.charger[1:], ~(same | later), "sorted by charger")
-    _refuse("rows between two sessions of a charger", free, same & (free < 1), "at least 1")
 
 
 def _refuse_number(name: str, value: float, limits: layout.Limits) -> None:
@@ -206,4 +191,8 @@ def _refuse_number(name: str, value: float, limits: layout.Limits) -> None:
 def _refuse(name: str, values: IntArray | FloatArray, wrong: NDArray[np.bool_], allowed: str) -> None:
     if wrong.any():
         index = int(np.flatnonzero(wrong)[0])
-        raise DatasetError(f"{name}[{index}] is {values[index]}; allowed: {allowed}")
+        raise _error(name, index, values[index], allowed)
+
+
+def _error(name: str, index: int, value: float, allowed: str) -> DatasetError:
+    return DatasetError(f"{name}[{index}] is {value}; allowed: {allowed}")
