@@ -13,7 +13,7 @@ unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup repro smoke study test lint lock licences deps pages readme pull release release-check report image image-test test-servers test-long bench bench-compare
+.PHONY: help setup repro smoke study test test-changed lint lock licences deps pages readme pull release release-check report image image-test test-servers test-long bench bench-compare
 
 DOCKER ?= docker
 TORCH ?= cuda
@@ -45,6 +45,9 @@ test: $(READY) ## Run the tests
 
 test-long: $(READY) ## Run the longest tests: a whole year in CityLearn, a whole pipeline once more
 	$(PY) -m pytest -n 2 -m long
+
+test-changed: $(READY) ## Change params in a fresh clone of the last commit, run the pipeline there and then the tests
+	.ci/changed-params
 
 lint: $(READY) ## Check style, types and the Dockerfile
 	$(PY) -m ruff check .

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
 
 from iquitos_citylearn.env.batch import Batch
 from iquitos_citylearn.env.kernels import cache_folder
@@ -18,6 +19,9 @@ from iquitos_citylearn.site.model import Site
 from tests.defaults import PARAMS
 from tests.pipelines import TINY, copy_project, repro, set_params
 from tests.small import setting_of, small_site, with_demand_charge, years_of
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 os.environ["DVC_NO_ANALYTICS"] = "true"  # of DVC in folders that tests make
 

@@ -10,7 +10,7 @@ from tests.defaults import ROOT
 from tests.delivery.conftest import NEW_RATE, OLD_RATE
 from tests.pipelines import IDENTITY, dvc, run
 
-pytestmark = [pytest.mark.xdist_group("pipeline"), pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.xdist_group("pipeline")
 
 RATE = "train.ppo.kwargs.learning_rate"
 PPO = "metrics/result_PPO.json"

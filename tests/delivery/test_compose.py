@@ -11,7 +11,7 @@ from tests.delivery.engine import DOCKER, IMAGE, OWNER, make_checkout, strangers
 from tests.delivery.programs import program
 from tests.pipelines import run
 
-pytestmark = [pytest.mark.image, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.image
 
 WITHOUT_NETWORK = {
     "services": {

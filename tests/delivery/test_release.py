@@ -5,7 +5,7 @@ import pytest
 from tests.defaults import ROOT
 from tests.pipelines import dvc, repro, run
 
-pytestmark = [pytest.mark.release, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.release
 
 LIMIT_BYTES = 60e6
 

@@ -16,7 +16,7 @@ from iquitos_citylearn.tools.pipeline_file import entry_of
 from tests.defaults import PARAMS, ROOT
 from tests.pipelines import copy_project
 
-pytestmark = [pytest.mark.xdist_group("staleness"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.xdist_group("staleness")
 
 DATASET, REFERENCES, COMPARE = {"build_dataset"}, {"references"}, {"compare"}
 BASELINES = {f"baseline@{name}" for name in ("uncontrolled", "required", "optimum")}

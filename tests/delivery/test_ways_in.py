@@ -18,7 +18,7 @@ from iquitos_citylearn.tools.committed import is_kept_by_git
 from iquitos_citylearn.tools.run_report import same_as_committed
 from tests.pipelines import RUNNER, TINY, commit, copy_sources, dvc, repro, run, set_params
 
-pytestmark = [pytest.mark.xdist_group("pipeline"), pytest.mark.timeout(3600)]
+pytestmark = pytest.mark.xdist_group("pipeline")
 
 PULL = (sys.executable, "-m", "iquitos_citylearn.tools.pull")
 IN_VENV = Path(sysconfig.get_path("purelib"), "iquitos_venv.pth")

@@ -25,7 +25,7 @@ HEADLINE_SEED = 2023
 PROGRAM = (sys.executable, "-c", "from iquitos_citylearn.cli import main; main()")
 TRAIN = (*PROGRAM, "train", "ppo", "--checkpoint-period", "0.1")
 POLL_S = 0.02
-LIMIT_S = 120
+LIMIT_S = 1200
 LONGER = {"total_timesteps": 4800, "checkpoint_every": 200}
 """A training of a few seconds."""
 PIPELINE = {

@@ -20,7 +20,9 @@ from tests.test_params import DEFAULTS, changed
 
 pytestmark = pytest.mark.faults
 
-OFTEN = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+OFTEN = settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 EVALUATE = ("evaluate", "--policy", "uncontrolled")
 CHARGER = "charger_simulation_001.csv"
 TABLES = (layout.BUILDING_FILE, layout.WEATHER_FILE, layout.PRICING_FILE, layout.CARBON_FILE, CHARGER)

@@ -70,7 +70,9 @@ def test_energies_are_summed_to_hours(tmp_path, minutes):
     assert hourly[1] == sum(values[per_hour : 2 * per_hour])
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.integers(0, 2**32 - 1))
 def test_hourly_values_come_back_exactly(tmp_path, seed):
     values = np.random.default_rng(seed).uniform(0, 3000, 8760)
