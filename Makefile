@@ -13,7 +13,7 @@ unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup hashes repro smoke study test lint lock licences deps pages readme pull release release-check report image image-test test-servers test-long test-processors bench bench-compare
+.PHONY: help setup hashes repro smoke study test lint lock licences deps pages readme pull release release-check report image image-test test-servers test-long test-changed test-processors bench bench-compare
 
 DOCKER ?= docker
 TORCH ?= cuda
@@ -28,9 +28,11 @@ help: ## List these commands
 
 setup: $(READY) ## Make .venv and install the locked dependencies and the package
 
-repro: $(READY) ## Run the pipeline: whatever is stale, nothing else; nothing is pulled
+repro: $(READY) ## Run the pipeline: whatever is stale, nothing else; nothing is pulled; then say what it gave
+	$(PY) -m iquitos_citylearn.tools.pipeline_file
 	$(PY) -m iquitos_citylearn.tools.repro
 	.venv/bin/iquitos trace
+	$(PY) -m iquitos_citylearn.tools.run_report
 
 smoke: $(READY) ## Run the same pipeline on small params in .smoke, for a first look
 	$(PY) -m iquitos_citylearn.study.case params/smoke.yaml .smoke
@@ -54,6 +56,9 @@ test-processors: $(READY) ## Compare the bytes of a tiny run on emulated process
 hashes: $(READY) ## Write the hashes that make test makes anew, after a change of results that is meant
 	$(PY) -m tests.arithmetic.hashes
 
+test-changed: $(READY) ## Change params in a fresh clone of the last commit, run the pipeline there and then the tests
+	.ci/changed-params
+
 lint: $(READY) ## Check style, types and the Dockerfile
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -73,7 +78,7 @@ release: $(READY) ## Put every file of the run in dvc.lock into the remote that 
 	rm -rf release
 	$(PY) -m dvc push --remote release
 
-release-check: $(READY) ## Check that a fresh clone of the last commit gets everything from the shipped remote
+release-check: $(READY) ## Check the last commit: its README shows its results, and a fresh clone gets all their files
 	$(PY) -m pytest -m release tests/delivery
 
 test-servers: $(READY) ## Push to and pull from real SSH, HTTP and S3 servers on 127.0.0.1; compile the locks again
@@ -129,6 +134,8 @@ $(LOCKED): requirements/base.lock requirements/numerics.yaml
 	$(PY) -m pip install --quiet --no-warn-conflicts "$$(sed -n 's/^torch: "\(.*\)"$$/torch==\1/p' requirements/numerics.yaml)"
 	touch $@
 
-$(READY): $(LOCKED) pyproject.toml
+$(READY): $(LOCKED) pyproject.toml requirements/venv.pth
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	cp requirements/venv.pth "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/iquitos_venv.pth"
+	$(PY) -m iquitos_citylearn.tools.folder
 	touch $@

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
 
 from iquitos_citylearn.env.batch import Batch
 from iquitos_citylearn.env.kernels import cache_folder
@@ -17,10 +18,12 @@ from iquitos_citylearn.site.citylearn_files.writer import write_dataset
 from iquitos_citylearn.site.draw_files import write_draw
 from iquitos_citylearn.site.model import Site
 from tests import leftovers
+from tests.defaults import PARAMS
 from tests.pipelines import TINY, copy_project, repro, set_params
 from tests.small import setting_of, small_site, with_demand_charge, years_of
 
-ROOT = Path(__file__).resolve().parents[1]
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 os.environ["DVC_NO_ANALYTICS"] = "true"  # of DVC in folders that tests make
 
@@ -38,8 +41,8 @@ class Stored(NamedTuple):
 
 @pytest.fixture(scope="session")
 def params() -> Params:
-    """The committed params."""
-    return load_params(ROOT / "params.yaml")
+    """The default params."""
+    return load_params(PARAMS)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -17,8 +17,8 @@ import yaml
 
 from iquitos_citylearn.cli import app
 from iquitos_citylearn.tools.pipeline_file import stages
+from tests.defaults import PARAMS, ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "iquitos_citylearn"
 SECTIONS = ("site", "environment", "reward", "evaluation", "train")
 """The top level of params.yaml."""
@@ -134,7 +134,7 @@ def absent_paths(text: Text) -> list[str]:
 
 @cache
 def params() -> dict:
-    return yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    return yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
 
 
 @cache

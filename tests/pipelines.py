@@ -8,9 +8,26 @@ import sys
 from pathlib import Path
 
 from iquitos_citylearn.tools.overlay import write_overlaid
+from iquitos_citylearn.tools.pipeline_file import write_pipeline
+from tests.defaults import PARAMS, ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 IDENTITY = ("git", "-c", "user.name=test", "-c", "user.email=test@localhost")
+COPIED = (
+    ".dvc/.gitignore",
+    ".dvc/config",
+    ".dvcignore",
+    ".gitattributes",
+    ".gitignore",
+    "Dockerfile",
+    "Makefile",
+    "README.md",
+    "data/raw/SOURCES.md",
+    "dvc.yaml",
+    "params",
+    "requirements",
+    "src",
+    "study",
+)
 RUNNER = [sys.executable, "-m", "iquitos_citylearn.tools.repro"]
 
 TINY = """
@@ -35,19 +52,21 @@ def set_params(folder, text):
 
 
 def copy_project(folder):
-    """Copy what git would keep, results excepted, into a new git repository."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    for name in listed.stdout.split("\0"):
-        if name and name != "dvc.lock" and not name.startswith(("metrics/", "release/")) and (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, folder / name)
+    """Copy what a pipeline needs into a new git repository: the default params, no data of the user's, no results."""
+    copy_sources(folder)
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+
+
+def copy_sources(folder):
+    """Copy the same into a folder without git, as somebody has it who downloaded an archive."""
+    for name in COPIED:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copyfile(ROOT / name, folder / name)
+    shutil.copyfile(PARAMS, folder / "params.yaml")
+    write_pipeline(folder)  # the user's dvc.yaml follows the user's params
 
 
 def repro(folder, *arguments):

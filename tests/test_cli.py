@@ -4,16 +4,15 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
 
 from iquitos_citylearn.cli import main
 from tests.comparison.test_compare import write_results
+from tests.defaults import PARAMS
 from tests.test_params import changed
 
-ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = ("build-dataset", "references", "rules", "train", "evaluate", "policies", "trace", "compare", "status")
 
 
@@ -57,7 +56,7 @@ def test_each_command_has_help(iquitos, command):
 
 
 def test_an_unknown_agent_lists_the_valid_ones(iquitos, tmp_path):
-    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    shutil.copyfile(PARAMS, tmp_path / "params.yaml")
     code, out, err = iquitos("train", "dqn")
     assert (code, out) == (2, "")
     for name in ("dqn", "sac", "ppo", "a2c"):
@@ -67,7 +66,7 @@ def test_an_unknown_agent_lists_the_valid_ones(iquitos, tmp_path):
 
 
 def test_an_unknown_policy_lists_the_valid_ones(iquitos, tmp_path):
-    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    shutil.copyfile(PARAMS, tmp_path / "params.yaml")
     code, _, err = iquitos("evaluate", "--policy", "best")
     assert code == 2
     for name in ("best", "sac", "ppo", "a2c", "uncontrolled", "required"):
@@ -97,7 +96,7 @@ def test_missing_params_are_one_message(iquitos, tmp_path):
 
 
 def test_a_missing_data_set_is_one_message_and_nothing_is_written(iquitos, tmp_path):
-    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    shutil.copyfile(PARAMS, tmp_path / "params.yaml")
     code, out, err = iquitos("evaluate", "--policy", "uncontrolled")
     assert (code, out) == (1, "")
     assert err.startswith("error: ")
@@ -107,7 +106,7 @@ def test_a_missing_data_set_is_one_message_and_nothing_is_written(iquitos, tmp_p
 
 
 def test_an_untrained_agent_is_one_message(iquitos, tmp_path):
-    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    shutil.copyfile(PARAMS, tmp_path / "params.yaml")
     code, _, err = iquitos("evaluate", "--policy", "sac")
     assert code == 1
     assert err.startswith("error: models/sac")
@@ -115,7 +114,7 @@ def test_an_untrained_agent_is_one_message(iquitos, tmp_path):
 
 
 def test_a_model_or_a_record_that_is_not_there_is_one_message(iquitos, tmp_path):
-    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    shutil.copyfile(PARAMS, tmp_path / "params.yaml")
     folder = tmp_path / "models" / "sac"
     folder.mkdir(parents=True)
     for records, message in (
@@ -132,7 +131,7 @@ def test_a_model_or_a_record_that_is_not_there_is_one_message(iquitos, tmp_path)
 
 
 def test_comparing_nothing_names_every_missing_result_and_writes_nothing(iquitos, tmp_path):
-    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    shutil.copyfile(PARAMS, tmp_path / "params.yaml")
     code, out, err = iquitos("compare")
     assert (code, out) == (1, "")
     for name in ("UNCONTROLLED", "REQUIRED", "LATEST", "SAC", "PPO", "A2C"):
@@ -143,7 +142,7 @@ def test_comparing_nothing_names_every_missing_result_and_writes_nothing(iquitos
 @pytest.fixture
 def compared(iquitos, tmp_path):
     """Return the bytes of a comparison after which one result went missing."""
-    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    shutil.copyfile(PARAMS, tmp_path / "params.yaml")
     metrics = tmp_path / "metrics"
     write_results(metrics)
     assert iquitos("compare")[0] == 0
@@ -180,7 +179,7 @@ def test_what_is_complete_is_compared_on_demand_and_the_absent_are_named(iquitos
     ],
 )
 def test_a_partial_comparison_never_takes_the_place_of_a_whole_one(iquitos, tmp_path, arguments, code, message):
-    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    shutil.copyfile(PARAMS, tmp_path / "params.yaml")
     returned, out, err = iquitos("compare", *arguments)
     assert (returned, out) == (code, "")
     assert message in err

@@ -1,13 +1,12 @@
 import copy
-from pathlib import Path
 
 import pytest
 import yaml
 
 from iquitos_citylearn.params import Params, ParamsError, load_params, validate_params
+from tests.defaults import PARAMS
 
-ROOT = Path(__file__).resolve().parents[1]
-COMMITTED = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+DEFAULTS = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
 
 STATED = {
     "site.location.latitude_deg": -3.75,
@@ -70,8 +69,8 @@ def value_at(node, path):
 
 
 def changed(**values):
-    """Return the committed params with values at dotted paths, a double underscore for each dot."""
-    content = copy.deepcopy(COMMITTED)
+    """Return the default params with values at dotted paths, a double underscore for each dot."""
+    content = copy.deepcopy(DEFAULTS)
     for path, value in values.items():
         *folders, name = path.split("__")
         value_at(content, ".".join(folders))[name] = value
@@ -107,7 +106,7 @@ def test_there_are_three_seeds_and_no_agent_trains_on_the_headline_year(params):
 
 def test_every_value_stands_under_a_comment():
     described = set()  # indents at which a comment of the section at hand stands
-    for line in (ROOT / "params.yaml").read_text(encoding="utf-8").splitlines():
+    for line in PARAMS.read_text(encoding="utf-8").splitlines():
         indent = len(line) - len(line.lstrip())
         if line.lstrip().startswith("#"):
             described = {depth for depth in described if depth < indent} | {indent}
@@ -270,7 +269,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
 
 
 def test_what_yaml_reads_as_text_is_caught_in_a_real_file(tmp_path):
-    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    text = PARAMS.read_text(encoding="utf-8")
     assert "learning_rate: 5.0e-5" in text
     (tmp_path / "params.yaml").write_text(text.replace("learning_rate: 5.0e-5", "learning_rate: 5e-5"))
     with pytest.raises(ParamsError, match=r"kwargs\.learning_rate is the text '5e-5'.*written 5e-05"):

@@ -29,7 +29,7 @@ TINY = {
     "ppo": {"total_timesteps": 640, "n_envs": 2, "kwargs": {"n_steps": 16, "batch_size": 16, "n_epochs": 2}},
     "a2c": {"total_timesteps": 640, "n_envs": 2, "kwargs": {"n_steps": 16}},
 }
-"""Changes of the committed params. SAC's buffer is full and overwritten before the end."""
+"""Changes of the default params. SAC's buffer is full and overwritten before the end."""
 
 
 def tiny_params(params: Params, agent: str, **changes) -> Params:

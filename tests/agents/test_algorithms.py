@@ -19,8 +19,8 @@ from stable_baselines3 import A2C, PPO, SAC
 from iquitos_citylearn.agents.algorithms import algorithm_class, read_model, resolve_device, write_model
 from iquitos_citylearn.training.seed import training_record
 from tests.agents.small_agents import AGENTS, POLICIES, small_model, small_training
+from tests.defaults import PARAMS, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 CLASSES = {"sac": SAC, "ppo": PPO, "a2c": A2C}
 
 
@@ -145,7 +145,7 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process(tmp_path):
         (tmp_path / folder).mkdir()
         own = {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path / folder)}
         subprocess.run(
-            [sys.executable, "-c", IN_A_PROCESS, ROOT / "params.yaml"],
+            [sys.executable, "-c", IN_A_PROCESS, PARAMS],
             cwd=tmp_path / folder,
             env=os.environ | own,
             check=True,

@@ -46,11 +46,11 @@ def test_a_step_leaves_gradients_to_be_recorded():
 
 LEARNS = """
 import sys
-from pathlib import Path
 from iquitos_citylearn.params import load_params
 from tests.agents.small_agents import small_training
+from tests.defaults import PARAMS
 for agent in ("ppo", "a2c"):
-    small_training(load_params(Path("params.yaml")), agent, "per_charger")
+    small_training(load_params(PARAMS), agent, "per_charger")
 assert "torch.optim.adam" in sys.modules
 assert "torch._dynamo" not in sys.modules
 """

@@ -3,7 +3,8 @@
 import os
 import shutil
 
-from tests.pipelines import ROOT, commit, run
+from tests.defaults import ROOT
+from tests.pipelines import commit, run
 
 IMAGE = os.environ.get("IMAGE", "iquitos-citylearn:cpu")
 DOCKER = os.environ.get("DOCKER", "docker")

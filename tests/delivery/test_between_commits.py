@@ -6,10 +6,11 @@ import sys
 import pytest
 import yaml
 
+from tests.defaults import ROOT
 from tests.delivery.conftest import NEW_RATE, OLD_RATE
-from tests.pipelines import IDENTITY, ROOT, dvc, run
+from tests.pipelines import IDENTITY, dvc, run
 
-pytestmark = [pytest.mark.xdist_group("pipeline"), pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.xdist_group("pipeline")
 
 RATE = "train.ppo.kwargs.learning_rate"
 PPO = "metrics/result_PPO.json"
@@ -76,8 +77,8 @@ def test_exp_run_trains_with_another_rate_and_exp_show_shows_it(two_commits, tmp
     assert "0.001" in shown
 
 
-def test_models_are_artifacts_with_type_description_and_labels():
-    artifacts = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["artifacts"]
+def test_models_are_artifacts_with_type_description_and_labels(two_commits):
+    artifacts = yaml.safe_load((two_commits.folder / "dvc.yaml").read_text(encoding="utf-8"))["artifacts"]
     assert {artifact["path"] for artifact in artifacts.values()} == {"models/sac", "models/ppo", "models/a2c"}
     assert all(
         artifact["type"] == "model" and artifact["desc"] and artifact["labels"] for artifact in artifacts.values()

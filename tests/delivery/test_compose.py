@@ -6,11 +6,12 @@ import subprocess
 import pytest
 import yaml
 
+from tests.defaults import ROOT
 from tests.delivery.engine import DOCKER, IMAGE, OWNER, make_checkout, strangers_in
 from tests.delivery.programs import program
-from tests.pipelines import ROOT, run
+from tests.pipelines import run
 
-pytestmark = [pytest.mark.image, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.image
 
 WITHOUT_NETWORK = {
     "services": {

@@ -10,7 +10,7 @@ from tests.delivery.engine import DOCKER, OWNER, make_checkout, strangers_in
 from tests.delivery.programs import program
 from tests.pipelines import run
 
-pytestmark = [pytest.mark.image, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.image
 
 CLI = "@devcontainers/cli@0.89.0"
 

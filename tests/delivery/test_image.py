@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.defaults import ROOT
 from tests.delivery.engine import DOCKER, IMAGE, OWNER, make_checkout, strangers_in
-from tests.pipelines import ROOT, run
+from tests.pipelines import run
 
-pytestmark = [pytest.mark.image, pytest.mark.timeout(3600)]
+pytestmark = pytest.mark.image
 
 CLOSED = ("--read-only", "--cap-drop", "ALL", "--network", "none")
 

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from tests.pipelines import ROOT, run
+from tests.defaults import ROOT
+from tests.pipelines import run
 
 
 @pytest.mark.parametrize(

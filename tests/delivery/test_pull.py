@@ -11,7 +11,7 @@ from iquitos_citylearn.runtime.artifacts import sha256
 from iquitos_citylearn.tools.pull import PullError, pull
 from tests.pipelines import dvc, repro, run
 
-pytestmark = [pytest.mark.xdist_group("pipeline"), pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.xdist_group("pipeline")
 
 
 def work_tree(folder):

@@ -2,9 +2,10 @@
 
 import pytest
 
-from tests.pipelines import ROOT, dvc, repro, run
+from tests.defaults import ROOT
+from tests.pipelines import dvc, repro, run
 
-pytestmark = [pytest.mark.release, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.release
 
 LIMIT_BYTES = 60e6
 

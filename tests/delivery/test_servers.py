@@ -14,7 +14,7 @@ import pytest
 from tests.delivery.programs import program
 from tests.pipelines import dvc, run
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.servers
 
 NGINX = """
 daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log; worker_processes 1; {user}

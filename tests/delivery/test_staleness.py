@@ -13,9 +13,10 @@ from dvc.repo import Repo
 
 from iquitos_citylearn.tools.import_graph import SOURCES, modules_used_by
 from iquitos_citylearn.tools.pipeline_file import entry_of
-from tests.pipelines import ROOT, copy_project
+from tests.defaults import PARAMS, ROOT
+from tests.pipelines import copy_project
 
-pytestmark = [pytest.mark.xdist_group("staleness"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.xdist_group("staleness")
 
 DATASET, REFERENCES, COMPARE = {"build_dataset"}, {"references"}, {"compare"}
 BASELINES = {f"baseline@{name}" for name in ("uncontrolled", "required", "optimum")}
@@ -26,7 +27,7 @@ JUDGED = REFERENCES | BASELINES | RULES | EVALUATIONS
 SIMULATED = JUDGED | TRAININGS
 ALL = DATASET | SIMULATED | COMPARE
 
-PARAMS = {
+VALUES = {
     "arithmetic": ALL,
     "site.charging.energy_requested_kwh_per_day": DATASET,
     "site.pv.annual_energy_kwh": DATASET,
@@ -130,10 +131,10 @@ def test_nothing_is_stale_to_begin_with(repo):
     assert {stage.addressing for stage in repo.index.stages} == ALL
 
 
-@pytest.mark.parametrize("key", PARAMS)
+@pytest.mark.parametrize("key", VALUES)
 def test_params(repo, changed, key):
     changed("params.yaml", lambda text: with_another_value(text, key))
-    assert set(reasons(repo)) == PARAMS[key]
+    assert set(reasons(repo)) == VALUES[key]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -150,7 +151,7 @@ def test_pins(repo, changed, pin):
 
 def test_every_pin_and_section_is_in_the_table():
     assert set(PINS) == set(yaml.safe_load((ROOT / "requirements/numerics.yaml").read_text(encoding="utf-8")))
-    assert {key.split(".")[0] for key in PARAMS} == set(yaml.safe_load((ROOT / "params.yaml").read_text()))
+    assert {key.split(".")[0] for key in VALUES} == set(yaml.safe_load(PARAMS.read_text()))
 
 
 def test_every_module_makes_stale_the_stages_that_import_it(repo, changed):

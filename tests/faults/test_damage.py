@@ -14,12 +14,15 @@ from hypothesis import strategies as st
 
 from iquitos_citylearn.cli import main
 from iquitos_citylearn.site.citylearn_files import layout
+from tests.defaults import PARAMS
 from tests.faults.project import prepare_evaluation
-from tests.test_params import COMMITTED, changed
+from tests.test_params import DEFAULTS, changed
 
 pytestmark = pytest.mark.faults
 
-OFTEN = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+OFTEN = settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 EVALUATE = ("evaluate", "--policy", "uncontrolled")
 CHARGER = "charger_simulation_001.csv"
 TABLES = (layout.BUILDING_FILE, layout.WEATHER_FILE, layout.PRICING_FILE, layout.CARBON_FILE, CHARGER)
@@ -50,7 +53,7 @@ def leaves(node, path=()):
         yield path
 
 
-PATHS = [path[:depth] for path in leaves(COMMITTED) for depth in range(2, len(path) + 1)]
+PATHS = [path[:depth] for path in leaves(DEFAULTS) for depth in range(2, len(path) + 1)]
 
 
 @OFTEN
@@ -71,7 +74,7 @@ def test_params_with_any_value_anywhere(iquitos, tmp_path, monkeypatch, data, va
 @given(start=st.integers(0, 9000), length=st.integers(0, 40), text=st.text(max_size=8))
 def test_params_with_any_text_anywhere(iquitos, tmp_path, monkeypatch, start, length, text):
     monkeypatch.chdir(tmp_path)
-    whole = Path(__file__).resolve().parents[2].joinpath("params.yaml").read_text(encoding="utf-8")
+    whole = PARAMS.read_text(encoding="utf-8")
     damaged = whole[:start] + text + whole[start + length :]
     Path("params.yaml").write_bytes(damaged.encode("utf-8", "surrogatepass"))
     code, said = iquitos(*EVALUATE)

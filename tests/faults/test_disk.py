@@ -14,7 +14,8 @@ import subprocess
 import pytest
 
 from tests.comparison.test_compare import write_results
-from tests.faults.project import LIMIT_S, PROGRAM, ROOT, TRAIN, prepare_evaluation
+from tests.defaults import PARAMS
+from tests.faults.project import LIMIT_S, PROGRAM, TRAIN, prepare_evaluation
 
 pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("disk")]
 
@@ -113,7 +114,7 @@ def test_evaluation_on_a_full_disk_writes_what_it_can_and_says_what_is_absent(tm
 def test_read_only_folders_are_left_as_they_were(tmp_path):
     metrics = tmp_path / "metrics"
     write_results(metrics)
-    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    shutil.copyfile(PARAMS, tmp_path / "params.yaml")
     before = {name: (metrics / name).read_bytes() for name in files_in(metrics)}
     said = run_in_namespace(
         tmp_path,
@@ -131,7 +132,7 @@ def test_read_only_folders_are_left_as_they_were(tmp_path):
 def test_forbidden_folders_are_left_as_they_were(tmp_path):
     metrics = tmp_path / "metrics"
     write_results(metrics)
-    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    shutil.copyfile(PARAMS, tmp_path / "params.yaml")
     before = {name: (metrics / name).read_bytes() for name in files_in(metrics)}
     metrics.chmod(0o500)
     done = subprocess.run(

@@ -6,6 +6,7 @@ import re
 import signal
 import time
 
+import psutil
 import pytest
 
 from iquitos_citylearn.training.jobs import FINISHED
@@ -22,7 +23,6 @@ LONGER = {
 }
 """Trainings of a few seconds, much of which goes into checkpoints, so that kills hit these too."""
 N_KILLS = 3
-N_TRIES = 4
 
 
 def newest_step(job):
@@ -46,13 +46,19 @@ def half_written(job):
 
 
 def kill_during_next_write(process, job):
-    """Return whether the kill left a file half written, as it does nearly always."""
-    before = half_written(job)  # by a process that was killed earlier
-    while half_written(job) <= before:
-        assert process.is_alive(), "the training was over before it could be killed"
+    """Leave a file half written: what was whole before the process had stopped is passed by."""
+    training = psutil.Process(process.pid)
+    while True:
+        while not any(job.checkpoint_folder.glob(".*.tmp")):
+            assert process.is_alive(), "the training was over before it could be killed"
+        training.suspend()
+        while training.status() != psutil.STATUS_STOPPED:
+            time.sleep(POLL_S)
+        if any(job.checkpoint_folder.glob(".*.tmp")):
+            break
+        training.resume()
     process.kill()
     process.join()
-    return bool(half_written(job) - before)
 
 
 @pytest.mark.parametrize("agent", TINY)
@@ -69,7 +75,7 @@ def test_killed_at_random_moments_gives_the_same_bytes(params, training_folder, 
     )
     for _ in range(N_KILLS):
         kill_after_next_checkpoint(training_process(job, log), job, rng.uniform(0, 0.1))
-    n_tries = next(n for n in range(1, N_TRIES) if kill_during_next_write(training_process(job, log), job))
+    kill_during_next_write(training_process(job, log), job)
     process = training_process(job, log)
     process.join()
     assert process.exitcode == 0, log.read_text()
@@ -79,7 +85,7 @@ def test_killed_at_random_moments_gives_the_same_bytes(params, training_folder, 
     assert steps[0] == 0
     assert all(step > 0 for step in steps[1:]), steps
     assert all(later >= earlier for earlier, later in itertools.pairwise(steps)), steps
-    assert len(steps) == N_KILLS + n_tries + 1
+    assert len(steps) == N_KILLS + 2
     finished, expected = (read_sealed(item.checkpoint_folder / FINISHED) for item in (job, left_alone))
     assert finished.payload == expected.payload
     assert finished.header["curve"] == expected.header["curve"]

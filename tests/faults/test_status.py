@@ -1,6 +1,7 @@
 """`iquitos status` beside real trainings that run, stand still, are killed and come to their end."""
 
 import os
+import re
 import signal
 import time
 
@@ -36,8 +37,7 @@ def test_waiting_running_stalled_killed_done(project):
     assert said.startswith(f"running process {process.pid}")
     assert "seed 0: step " in said
     assert " of 4,800, " in said
-    assert " steps/s, 0 min " in said
-    assert " left, last checkpoint at " in said
+    assert re.search(r" steps/s, \d+ min .*left, last checkpoint at ", said)
     assert project.train()[0] == 1, "a second trainer"
     assert status(project)[1].startswith(f"running process {process.pid}"), "the first one runs on"
 
@@ -45,7 +45,7 @@ def test_waiting_running_stalled_killed_done(project):
         os.utime(file, times=(time.time() - 1000,) * 2)  # as if it had stood still since then
     code, said = status(project)
     assert code == 2
-    assert said.startswith(f"stalled process {process.pid} has said nothing for 16 min 4")
+    assert re.match(rf"stalled process {process.pid} has said nothing for 1\d min", said)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert status(project) == (1, f"failed process {process.pid} ended without a word, as if killed")

@@ -1,7 +1,6 @@
 import json
 import logging
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,9 +15,10 @@ from iquitos_citylearn.site.draw_files import read_draw, write_draw
 from iquitos_citylearn.site.model import Battery
 from iquitos_citylearn.site.summary import dataset_warnings
 from iquitos_citylearn.stages.build_dataset import build_dataset
+from tests.defaults import PARAMS
 from tests.sites import assert_same
 
-DEFAULT = load_params(Path(__file__).parents[2] / "params.yaml")
+DEFAULT = load_params(PARAMS)
 N_DAYS = 3
 
 

@@ -1,13 +1,12 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from iquitos_citylearn.params import load_params
 from iquitos_citylearn.site.clock import year_hours
 from iquitos_citylearn.site.mall import generate_load, residual
+from tests.defaults import PARAMS
 
-SITE = load_params(Path(__file__).parents[2] / "params.yaml").site
+SITE = load_params(PARAMS).site
 HOURS = year_hours(SITE.calendar)
 
 SUM_TOLERANCE_KWH = 0.01

@@ -10,8 +10,9 @@ from iquitos_citylearn.params import load_params
 from iquitos_citylearn.site.measured import MeasuredDataError, read_energy_csv, read_weather_csv
 from iquitos_citylearn.site.sun import mid_hour_sun
 from iquitos_citylearn.site.weather import generate_weather
+from tests.defaults import PARAMS
 
-SITE = load_params(Path(__file__).parents[2] / "params.yaml").site
+SITE = load_params(PARAMS).site
 SUN = mid_hour_sun(SITE.location, SITE.calendar)
 WEATHER = generate_weather(SITE.weather, SITE.location, SITE.calendar, np.random.default_rng(0))
 
@@ -69,7 +70,9 @@ def test_energies_are_summed_to_hours(tmp_path, minutes):
     assert hourly[1] == sum(values[per_hour : 2 * per_hour])
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.integers(0, 2**32 - 1))
 def test_hourly_values_come_back_exactly(tmp_path, seed):
     values = np.random.default_rng(seed).uniform(0, 3000, 8760)

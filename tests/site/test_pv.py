@@ -14,8 +14,9 @@ from iquitos_citylearn.site.model import Weather
 from iquitos_citylearn.site.pv import ac_power, dc_power, plane_of_array, simulate_pv
 from iquitos_citylearn.site.sun import mid_hour_sun
 from iquitos_citylearn.site.weather import generate_weather
+from tests.defaults import PARAMS
 
-SITE = load_params(Path(__file__).parents[2] / "params.yaml").site
+SITE = load_params(PARAMS).site
 PV = SITE.pv
 PURE_PHYSICS = PV.model_copy(update={"annual_energy_kwh": None})
 SUN = mid_hour_sun(SITE.location, SITE.calendar)

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,8 +5,8 @@ from hypothesis import strategies as st
 
 from iquitos_citylearn.params import ParamsError, load_params, read_yaml, validate_params
 from iquitos_citylearn.site.sessions import energy_requested, generate_sessions
+from tests.defaults import PARAMS
 
-PARAMS = Path(__file__).parents[2] / "params.yaml"
 CHARGING = load_params(PARAMS).site.charging
 MOTO, MOTOTAXI = CHARGING.fleets["moto"], CHARGING.fleets["mototaxi"]
 

@@ -14,8 +14,9 @@ from iquitos_citylearn.site.model import WEATHER_SERIES
 from iquitos_citylearn.site.sun import mid_hour_sun
 from iquitos_citylearn.site.temperature import humidity_from_temperature
 from iquitos_citylearn.site.weather import HOURLY_CLEARNESS_MAX, generate_weather
+from tests.defaults import PARAMS
 
-SITE = load_params(Path(__file__).parents[2] / "params.yaml").site
+SITE = load_params(PARAMS).site
 SUN = mid_hour_sun(SITE.location, SITE.calendar)
 MONTH = SUN.mid_hours.month.to_numpy() - 1
 EXTRA = SUN.extra_horizontal_w_per_m2

@@ -166,7 +166,7 @@ def test_exit_statuses(folder):
     console = Console(file=io.StringIO(), width=120)
 
     def look():
-        return view.show(console), view.watch(console, interval_s=0.01, timeout_s=0.5)
+        return view.show(console), view.watch(console, interval_s=0.01, timeout_s=3.0)
 
     assert look() == (0, 0)
     (folder / "metrics" / "result_PPO.json").unlink()

@@ -15,7 +15,7 @@ from iquitos_citylearn.stages.compare import compare_present
 from iquitos_citylearn.stages.references import write_references
 from iquitos_citylearn.stages.rules import evaluate_rules
 from iquitos_citylearn.tools.overlay import write_overlaid
-from tests.conftest import ROOT
+from tests.defaults import PARAMS, ROOT
 from tests.pipelines import TINY
 
 pytestmark = pytest.mark.xdist_group("overlays")
@@ -34,7 +34,7 @@ def case(request, tmp_path_factory):
     (folder / "tiny.yaml").write_text(TINY)
     (folder / "changes.yaml").write_text(yaml.safe_dump(CHANGES[request.param]))
     params_file = folder / "params.yaml"
-    params_file.write_bytes((ROOT / "params.yaml").read_bytes())
+    params_file.write_bytes(PARAMS.read_bytes())
     for overlay in (ROOT / "study" / "params" / f"{request.param}.yaml", folder / "tiny.yaml", folder / "changes.yaml"):
         write_overlaid(params_file, overlay, params_file)
     with contextlib.chdir(folder):

@@ -1,25 +1,22 @@
-from pathlib import Path
-
 import pytest
 import yaml
 
 from iquitos_citylearn.params import ParamsError, load_params
 from iquitos_citylearn.tools.overlay import write_overlaid
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.defaults import PARAMS, ROOT
 
 
 def overlay(folder, text):
     path = folder / "overlay.yaml"
     path.write_text(text, encoding="utf-8")
     target = folder / "params.yaml"
-    write_overlaid(ROOT / "params.yaml", path, target)
+    write_overlaid(PARAMS, path, target)
     return target
 
 
 def test_only_the_named_keys_differ(tmp_path):
     target = overlay(tmp_path, "site: {calendar: {n_days: 14}}\ntrain: {ppo: {seeds: [4, 2]}}\n")
-    expected = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    expected = yaml.safe_load((PARAMS).read_text(encoding="utf-8"))
     expected["site"]["calendar"]["n_days"] = 14
     expected["train"]["ppo"]["seeds"] = [4, 2]
     assert yaml.safe_load(target.read_text(encoding="utf-8")) == expected
@@ -28,8 +25,8 @@ def test_only_the_named_keys_differ(tmp_path):
 @pytest.mark.parametrize("file", [ROOT / "params/smoke.yaml", *sorted((ROOT / "study/params").glob("*.yaml"))])
 def test_committed_overlays_are_valid(tmp_path, file):
     target = tmp_path / "params.yaml"
-    write_overlaid(ROOT / "params.yaml", file, target)
-    assert load_params(target) != load_params(ROOT / "params.yaml")
+    write_overlaid(PARAMS, file, target)
+    assert load_params(target) != load_params(PARAMS)
 
 
 def test_null_takes_the_place_of_a_mapping(tmp_path):
@@ -37,7 +34,7 @@ def test_null_takes_the_place_of_a_mapping(tmp_path):
 
 
 def test_an_agent_can_be_added(tmp_path):
-    agent = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["train"]["sac"]
+    agent = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))["train"]["sac"]
     added = load_params(overlay(tmp_path, yaml.safe_dump({"train": {"again": agent}}))).train.agents
     assert list(added) == ["sac", "ppo", "a2c", "again"]
     assert added["again"] == added["sac"]
@@ -45,7 +42,7 @@ def test_an_agent_can_be_added(tmp_path):
 
 def test_params_of_the_dispatched_battery_are_valid(tmp_path):
     target = tmp_path / "params.yaml"
-    write_overlaid(ROOT / "params.yaml", ROOT / "study/params/agent_bess.yaml", target)
+    write_overlaid(PARAMS, ROOT / "study/params/agent_bess.yaml", target)
     assert load_params(target).site.bess.dispatch == "agent"
 
 

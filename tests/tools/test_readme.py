@@ -7,11 +7,10 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from iquitos_citylearn.comparison.text import comparison_text
 from iquitos_citylearn.runtime.artifacts import read_json
 from iquitos_citylearn.tools.markdown import with_block
-from iquitos_citylearn.tools.picture import CAPTURED, PICTURE, result_picture
-from iquitos_citylearn.tools.readme import COMPARISON, README, answer, readme_with_results, tables
+from iquitos_citylearn.tools.picture import CAPTURED, result_picture
+from iquitos_citylearn.tools.readme import COMPARISON, README, answer, tables
 
 BEGIN, END = "<!-- results: begin -->\n", "<!-- results: end -->\n"
 
@@ -19,20 +18,6 @@ BEGIN, END = "<!-- results: begin -->\n", "<!-- results: end -->\n"
 @pytest.fixture
 def comparison():
     return read_json(COMPARISON)
-
-
-def test_readme_shows_the_committed_comparison(comparison):
-    results = COMPARISON.with_suffix(".md").read_text(encoding="utf-8")
-    text = README.read_text(encoding="utf-8")
-    assert readme_with_results(text, comparison, results) == text, "run `make readme`"
-
-
-def test_picture_shows_the_committed_comparison(comparison):
-    assert result_picture(comparison) == PICTURE.read_text(encoding="utf-8"), "run `make readme`"
-
-
-def test_comparison_text_is_made_from_the_comparison_metrics(comparison):
-    assert comparison_text(comparison) == COMPARISON.with_suffix(".md").read_text(encoding="utf-8")
 
 
 def test_tables_are_all_but_the_verdict():

@@ -1,41 +1,14 @@
 """The pages that no hand writes, and whether they name all that they should."""
 
-from pathlib import Path
-
 import pytest
 import yaml
 
 from iquitos_citylearn.params import Location
-from iquitos_citylearn.runtime.artifacts import read_json
-from iquitos_citylearn.tools.file_keys import COMPARISON, DATASET, ENVIRONMENT, REFERENCES, RESULT, RUN
 from iquitos_citylearn.tools.params_page import params_page
-from iquitos_citylearn.tools.reference_pages import PARAMS, pages
-from tests.json_keys import keys_of, not_among
+from tests.defaults import PARAMS
+from tests.json_keys import keys_of
 
-COMMITTED = {
-    "metrics/result_*.json": RESULT,
-    "metrics/comparison.json": COMPARISON,
-    "study/results/*/comparison.json": COMPARISON,
-    "metrics/references.json": REFERENCES,
-    "study/results/*/references.json": REFERENCES,
-    "metrics/dataset.json": DATASET,
-    "metrics/environment.json": ENVIRONMENT,
-    "study/results/*/environment.json": ENVIRONMENT,
-    "study/results/*/run.json": RUN,
-}
 PAGE = params_page(PARAMS.read_text(encoding="utf-8"))
-
-
-@pytest.mark.parametrize("path", pages(), ids=str)
-def test_the_committed_pages_are_what_the_program_writes(path):
-    assert path.read_text(encoding="utf-8") == pages()[path], "run `make pages`"
-
-
-@pytest.mark.parametrize("pattern", COMMITTED)
-def test_every_key_of_a_committed_file_is_on_the_page(pattern):
-    files = sorted(Path().glob(pattern))
-    assert files
-    assert [(file, unknown) for file in files if (unknown := not_among(COMMITTED[pattern], read_json(file)))] == []
 
 
 def leaves(node, path=()):

@@ -37,7 +37,7 @@ def start(folder, **environment):
     )
 
 
-def wait_for(path, seconds=60.0):
+def wait_for(path, seconds=1200.0):
     deadline = time.monotonic() + seconds
     while not path.exists():
         assert time.monotonic() < deadline, f"{path} never appeared"
@@ -55,14 +55,14 @@ def is_running(pid):
 def interrupted_status(process, number):
     # As a terminal does: the signal goes to the whole foreground group.
     os.killpg(process.pid, number)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=1200)
     return process.returncode, output
 
 
 def test_a_failed_stage_stops_nothing_and_is_named_last(project):
     folder = project(first="touch first", broken="exit 7", last="touch last")
     process = start(folder)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=1200)
     assert process.returncode == 255
     assert (folder / "last").exists()
     assert output.strip().splitlines()[-1] == "ERROR: failed to reproduce 'broken'"
@@ -70,7 +70,7 @@ def test_a_failed_stage_stops_nothing_and_is_named_last(project):
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_the_whole_run(project, number, status):
-    folder = project(long="echo $$ > pid; sleep 50", next="touch next")
+    folder = project(long="echo $$ > pid; sleep 3000", next="touch next")
     process = start(folder)
     wait_for(folder / "pid")
     returned, output = interrupted_status(process, number)
@@ -81,7 +81,7 @@ def test_a_signal_ends_the_whole_run(project, number, status):
 
 
 def test_the_interrupted_stage_may_finish_what_it_writes(project):
-    saver = "import pathlib, time\npathlib.Path('up').touch()\ntry:\n  time.sleep(50)\nfinally:\n"
+    saver = "import pathlib, time\npathlib.Path('up').touch()\ntry:\n  time.sleep(3000)\nfinally:\n"
     saver += "  time.sleep(1)\n  pathlib.Path('saved').touch()\n"
     folder = project(saver="python saver.py", next="touch next")
     (folder / "saver.py").write_text(saver, encoding="utf-8")
@@ -94,7 +94,7 @@ def test_the_interrupted_stage_may_finish_what_it_writes(project):
 
 
 def test_the_run_after_an_interruption_starts_where_it_ended(project):
-    folder = project(first="touch first", long="touch up; [ -e go ] || sleep 50", next="touch next")
+    folder = project(first="touch first", long="touch up; [ -e go ] || sleep 3000", next="touch next")
     process = start(folder)
     wait_for(folder / "up")
     interrupted_status(process, signal.SIGINT)
@@ -106,6 +106,6 @@ def test_the_run_after_an_interruption_starts_where_it_ended(project):
 def test_it_runs_without_home_user_and_with_any_shell(project):
     folder = project(only='echo "$HOME" > home')
     process = start(folder, HOME="/nonexistent", SHELL="/bin/false")
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=1200)
     assert process.returncode == 0, output
     assert (folder / "home").read_text().strip() == str(folder / ".dvc" / "tmp")

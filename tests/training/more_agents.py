@@ -1,4 +1,4 @@
-"""Agents of algorithms that the committed params do not name, laid over them as a user would."""
+"""Agents of algorithms that the default params do not name, laid over them as a user would."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import yaml
 
 from iquitos_citylearn.params import Params, load_params
 from iquitos_citylearn.tools.overlay import write_overlaid
+from tests.defaults import PARAMS
 
-ROOT = Path(__file__).resolve().parents[2]
 COMMON = {
     "total_timesteps": 400,
     "seeds": [0],
@@ -36,5 +36,5 @@ def params_with(folder: Path, agents: dict) -> Params:
     overlay, target = folder / "overlay.yaml", folder / "params.yaml"
     content = {"train": {name: COMMON | agent for name, agent in agents.items()}}
     overlay.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-    write_overlaid(ROOT / "params.yaml", overlay, target)
+    write_overlaid(PARAMS, overlay, target)
     return load_params(target)

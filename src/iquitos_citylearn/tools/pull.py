@@ -11,6 +11,8 @@ from pathlib import Path
 from dvc.exceptions import DownloadError, DvcException
 from dvc.repo import Repo
 
+from iquitos_citylearn.tools.folder import tell_dvc_of_git
+
 TRAIN_INSTEAD = (
     "The work tree is as it was. Another remote may hold them (REMOTE=name), or `dvc repro` makes the files."
 )
@@ -73,6 +75,7 @@ def _refuse(where: str, paths: list[str], n_shown: int = 5) -> None:
 def main(remote: str | None) -> None:
     """Run the program; what went wrong is one message and exit status 1."""
     try:
+        tell_dvc_of_git()
         pull(Path(), remote)
         sys.stdout.write("All files that dvc.lock names are here.\n")
     except (PullError, DvcException) as error:

@@ -19,6 +19,7 @@ from iquitos_citylearn.runtime.arithmetic_check import (
     unportable_warning,
 )
 from iquitos_citylearn.runtime.lock import is_held
+from iquitos_citylearn.tools.folder import tell_dvc_of_git
 
 GRACE_SECONDS = 30.0
 POLL_SECONDS = 0.1
@@ -38,6 +39,7 @@ def run_pipeline(arguments: Sequence[str] = ()) -> int:
     int
         DVC's exit status, or 128 + the signal's number when a signal ended the run.
     """
+    tell_dvc_of_git()
     _forget_ended()
     received: list[int] = []
     previous = {number: signal.signal(number, lambda n, _: received.append(n)) for number in SIGNALS}
