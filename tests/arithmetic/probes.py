@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import torch
 from scipy import linalg, signal, special, stats
 
+from iquitos_citylearn.agents.shared_net import SharedNet
 from iquitos_citylearn.agents.square_root import square_root
 from iquitos_citylearn.optimum.program import SOLVER_OPTIONS
 from tests.arithmetic.tiny_run import hash_of
@@ -148,6 +149,19 @@ def torch_training() -> Parts:
     yield from (weight.detach().numpy() for weight in network.parameters())
 
 
+def shared_network() -> Parts:
+    """Pass as many rows as an update has through the shared network, forward and backward (oneDNN's products)."""
+    torch.manual_seed(0)
+    network = SharedNet(41, 32, 11, 5.0)
+    for n_rows in (128, 3840, 11520):
+        rows = torch.from_numpy(numbers(10, n_rows, 41)).float()
+        changing = rows[:, -4:].clone().requires_grad_()
+        outputs = network(rows, changing)
+        outputs.square().mean().backward()
+        yield from (outputs.detach().numpy(), changing.grad.numpy())
+        yield from (weight.grad.numpy() for weight in network.parameters())
+
+
 PROBES = {
     "libm (exp, log, sin, pow in Python)": Probe(libm, "glibc's own choice: version, or GLIBC_TUNABLES"),
     "NumPy's functions": Probe(numpy_functions, "NPY_DISABLE_CPU_FEATURES"),
@@ -162,6 +176,7 @@ PROBES = {
     "torch's functions (MKL)": Probe(torch_functions, "MKL_CBWR"),
     "torch's own functions": Probe(torch_own_functions, "ATEN_CPU_CAPABILITY"),
     "torch's products (MKL, oneDNN)": Probe(torch_products, "MKL_CBWR, ONEDNN_MAX_CPU_ISA, OMP_NUM_THREADS"),
+    "the shared network (oneDNN, MKL)": Probe(shared_network, "ONEDNN_MAX_CPU_ISA, MKL_CBWR"),
     "torch's training": Probe(torch_training, "MKL_CBWR, ATEN_CPU_CAPABILITY, ONEDNN_MAX_CPU_ISA"),
 }
 
