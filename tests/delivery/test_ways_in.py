@@ -66,7 +66,7 @@ def test_a_shallow_clone_and_a_worktree_of_it(released, tmp_path):
     clone, tree = tmp_path / "clone", tmp_path / STRANGE
     run(tmp_path, "git", "clone", "--quiet", "--depth", "1", released.as_uri(), str(clone))
     finds_everything_done(clone)
-    run(clone, "git", "worktree", "add", "--quiet", str(tree))
+    run(clone, "git", "worktree", "add", "--quiet", "--detach", str(tree))
     finds_everything_done(tree)
     assert run(tree, "git", "status", "--porcelain") == ""
 
