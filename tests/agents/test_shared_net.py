@@ -11,7 +11,8 @@ N_INPUTS, N_SKIP, N_CHANGING, N_ROWS = 7, 4, 2, 50
 def plain(net, rows):
     """Return the outputs of the same network as torch's own operations make them, and follow."""
     hidden = net.second(net.first(rows).relu()).relu()
-    return net.output(hidden).squeeze(1) + net.skip_gain * (rows[:, N_INPUTS - net.skip.shape[1] :] @ net.skip[0])
+    outputs = net.output(hidden).squeeze(1)
+    return outputs if net.skip is None else outputs + net.skip_gain * net.skip(rows[:, -N_SKIP:]).squeeze(1)
 
 
 def network(n_skip, dtype):
@@ -33,6 +34,7 @@ def test_outputs_and_gradients_are_those_of_plain_torch(n_skip, dtype, tolerance
     changing = rows[:, -N_CHANGING:].clone().requires_grad_()
     outputs = net(rows, changing)
     torch.testing.assert_close(outputs, plain(net, rows), rtol=tolerance, atol=tolerance)
+    torch.testing.assert_close(net.by_torch(rows, changing), outputs, rtol=tolerance, atol=tolerance)
     found = torch.autograd.grad(outputs @ weighed, [changing, *net.parameters()])
     torch.testing.assert_close(found[0], expected[0][:, -N_CHANGING:], rtol=tolerance, atol=10 * tolerance)
     for one, other in zip(found[1:], expected[1:], strict=True):

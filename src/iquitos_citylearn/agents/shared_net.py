@@ -19,7 +19,7 @@ ROWS_AT_A_TIME = 128
 
 def _product(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """Return rows x weight^T, plus bias and through ReLU where there is a bias."""
-    if rows.device.type == "cpu" and rows.dtype == torch.float32:
+    if rows.dtype == torch.float32:
         name = "none" if bias is None else "relu"
         product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, name, [], "")
         return product
@@ -34,7 +34,7 @@ class _Forward(torch.autograd.Function):
         ctx: Any,
         x: torch.Tensor,
         changing: torch.Tensor | None,
-        skip: torch.Tensor,
+        skip: torch.Tensor | None,
         gain: float,
         *weights: torch.Tensor,
     ) -> torch.Tensor:
@@ -45,7 +45,7 @@ class _Forward(torch.autograd.Function):
         ctx.save_for_backward(x, hidden, last_hidden, skip, first, second, output)
         ctx.gain, ctx.n_changing = gain, 0 if changing is None else changing.shape[1]
         outputs = torch.addmv(output_bias, last_hidden, output[0])
-        return outputs.addmv_(x[:, x.shape[1] - skip.shape[1] :], skip[0], alpha=gain)
+        return outputs if skip is None else outputs.addmv_(x[:, -skip.shape[1] :], skip[0], alpha=gain)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -56,11 +56,11 @@ class _Forward(torch.autograd.Function):
         of_changing = None
         if ctx.needs_input_grad[1]:
             of_changing = _product(of_hidden, first[:, -ctx.n_changing :].t().contiguous())
-            if skip.shape[1]:
+            if skip is not None:
                 of_changing.addr_(gradient, skip[0, -ctx.n_changing :], alpha=ctx.gain)
         if not ctx.needs_input_grad[4]:
             return None, of_changing, *[None] * 8
-        of_skip = ctx.gain * (gradient @ x[:, x.shape[1] - skip.shape[1] :])[None]
+        of_skip = None if skip is None else ctx.gain * (gradient @ x[:, -skip.shape[1] :])[None]
         of_first = of_hidden.t() @ x, of_hidden.sum(0)
         of_second = of_last.t() @ hidden, of_last.sum(0)
         of_output = (gradient @ last_hidden)[None], gradient.sum()[None]
@@ -87,7 +87,9 @@ class SharedNet(nn.Module):
         for layer, gain in ((self.first, math.sqrt(2)), (self.second, math.sqrt(2)), (self.output, OUTPUT_GAIN)):
             nn.init.orthogonal_(layer.weight, gain)
             nn.init.zeros_(layer.bias)
-        self.skip = nn.Parameter(torch.zeros(1, n_skip))
+        self.skip = nn.Linear(n_skip, 1, bias=False) if n_skip else None
+        if self.skip is not None:
+            nn.init.zeros_(self.skip.weight)
         self.skip_gain = skip_gain
 
     def forward(self, rows: torch.Tensor, changing: torch.Tensor | None = None) -> torch.Tensor:
@@ -100,7 +102,19 @@ class SharedNet(nn.Module):
         changing : Tensor, shape (n_rows, n_changing)
             The last columns of `rows` once more, which get one.
         """
+        if rows.device.type != "cpu":
+            return self.by_torch(rows, changing)
+        skip = None if self.skip is None else self.skip.weight
         first, second, output = self.first, self.second, self.output
         weights = first.weight, first.bias, second.weight, second.bias, output.weight, output.bias
-        outputs: torch.Tensor = _Forward.apply(rows, changing, self.skip, self.skip_gain, *weights)  # type: ignore[no-untyped-call]
+        outputs: torch.Tensor = _Forward.apply(rows, changing, skip, self.skip_gain, *weights)  # type: ignore[no-untyped-call]
+        return outputs
+
+    def by_torch(self, rows: torch.Tensor, changing: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the same by torch's own operations, which know CUDA and its half precision."""
+        if changing is not None:
+            rows = torch.cat([rows[:, : -changing.shape[1]], changing], dim=1)
+        outputs: torch.Tensor = self.output(self.second(self.first(rows).relu()).relu()).squeeze(1)
+        if self.skip is not None:
+            outputs = outputs + self.skip_gain * self.skip(rows[:, -self.skip.in_features :]).squeeze(1)
         return outputs
