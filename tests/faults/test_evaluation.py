@@ -3,13 +3,13 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
-import time
 
 import pytest
 
 from iquitos_citylearn.training.jobs import STALLED
-from tests.faults.project import LIMIT_S, POLL_S, PROGRAM, prepare_evaluation
+from tests.faults.project import PROGRAM, prepare_evaluation
 
 pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("kills")]
 
@@ -18,16 +18,23 @@ N_ATTEMPTS = 30
 STAGE = "stages: {baseline@uncontrolled: {cmd: iquitos, metrics: [metrics/result_UNCONTROLLED.json]}}"
 
 
-def kill_when(happened, folder):
-    log = folder / "log.txt"
-    with log.open("wb") as stream:
-        process = subprocess.Popen(EVALUATE, cwd=folder, stdout=stream, stderr=stream)
-    deadline = time.monotonic() + LIMIT_S
-    while not happened():
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline
-    process.kill()
-    process.wait()
+def kill_when(happened, folder, is_early):
+    """Kill an evaluation when something has happened; again from the start while it is over before it can be killed.
+
+    It runs with low priority, so that on a busy machine this process gets to look.
+    """
+    for _ in range(N_ATTEMPTS):
+        with (folder / "log.txt").open("wb") as stream:
+            process = subprocess.Popen(("nice", "-n", "19", *EVALUATE), cwd=folder, stdout=stream, stderr=stream)
+        while not happened() and process.poll() is None:
+            pass
+        process.kill()
+        assert process.wait() in (0, -signal.SIGKILL), (folder / "log.txt").read_text()
+        if is_early():
+            return
+        shutil.rmtree(folder / "metrics" / "simulations", ignore_errors=True)
+        (folder / "metrics" / "result_UNCONTROLLED.json").unlink(missing_ok=True)
+    pytest.fail("it was over every time before it could be killed")
 
 
 def outputs(folder):
@@ -44,23 +51,14 @@ def test_a_killed_evaluation_started_again_gives_the_same_bytes(tmp_path):
     before = outputs(killed)
 
     def computes():
-        time.sleep(POLL_S)
         return "uncontrolled seed None" in (killed / "log.txt").read_text()
 
     def writes():
         folder = killed / "metrics" / "simulations"
         return folder.exists() and any(folder.iterdir())
 
-    kill_when(computes, killed)
-    assert outputs(killed) == before
-    for _ in range(N_ATTEMPTS):
-        kill_when(writes, killed)
-        if "result_UNCONTROLLED.json" not in outputs(killed):
-            break
-        shutil.rmtree(killed / "metrics" / "simulations")
-        (killed / "metrics" / "result_UNCONTROLLED.json").unlink()
-    else:
-        pytest.fail("it was over every time before it could be killed")
+    kill_when(computes, killed, lambda: outputs(killed) == before)
+    kill_when(writes, killed, lambda: writes() and "result_UNCONTROLLED.json" not in outputs(killed))
     (killed / "dvc.yaml").write_text(STAGE)
     wide = os.environ | {"COLUMNS": "200"}
     status = subprocess.run((*PROGRAM, "status"), cwd=killed, check=False, capture_output=True, text=True, env=wide)
