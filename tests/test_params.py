@@ -293,7 +293,7 @@ def test_a_profile_changes_what_actions_mean_and_the_network_and_no_more(agent):
     assert raw == shipped.model_copy(update={"action_mapping": "raw"})
     assert plain.action_mapping == "raw"
     assert plain.kwargs["policy_kwargs"] == {"net_arch": [256, 256]}
-    assert "replay_buffer_kwargs" not in plain.kwargs
+    assert not {"replay_buffer_kwargs", "rollout_buffer_kwargs"} & set(plain.kwargs)
     for name in ("learning_rate", "gamma"):
         assert plain.kwargs[name] == shipped.kwargs[name]
     assert (plain.total_timesteps, plain.seeds) == (shipped.total_timesteps, shipped.seeds)
