@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from iquitos_citylearn.evaluation.key_figures import COMPARED, DIFFERENCES, KEY_FIGURES, MEANS
+from iquitos_citylearn.runtime.arithmetic import CONTRADICTING, SWITCHES
 from iquitos_citylearn.tools.units import unit_of
 
 
@@ -208,6 +209,13 @@ ENVIRONMENT = (
     Key("torch_cuda", "CUDA that PyTorch is built for, or `none`."),
     Key("torch_cpu_capability", "Instructions that PyTorch's kernels use."),
     Key("blas", "Libraries of linear algebra and threads, with versions."),
+    Key("arithmetic", "Arithmetic in force: `portable`, `fastest`, or `unportable` on a processor without AVX2 and FMA."),
+    Key("missing_instructions", "Instructions that portable arithmetic needs and the processor lacks, or `none`."),
+    Key("numpy_avx512", "Whether NumPy uses AVX-512."),
+    Key("openblas_core", "Processor that OpenBLAS computes for."),
+    Key("mkl_cbwr", "Branch that MKL computes in."),
+    *(Key(name.lower(), f"Environment variable `{name}` of the run.") for name in (*SWITCHES, *CONTRADICTING)
+      if name != "MKL_CBWR"),
     Key("machine", "Kind of machine."),
     Key("cpu", "Processor."),
     Key("cpu_flags", "Instructions of the processor that libraries choose their kernels by."),
