@@ -209,13 +209,16 @@ ENVIRONMENT = (
     Key("torch_cuda", "CUDA that PyTorch is built for, or `none`."),
     Key("torch_cpu_capability", "Instructions that PyTorch's kernels use."),
     Key("blas", "Libraries of linear algebra and threads, with versions."),
-    Key("arithmetic", "Arithmetic in force: `portable`, `fastest`, or `unportable` on a processor without AVX2 and FMA."),
+    Key("arithmetic", "Arithmetic in force: `portable`, `fastest`, or `unportable` without AVX2 and FMA."),
     Key("missing_instructions", "Instructions that portable arithmetic needs and the processor lacks, or `none`."),
     Key("numpy_avx512", "Whether NumPy uses AVX-512."),
     Key("openblas_core", "Processor that OpenBLAS computes for."),
     Key("mkl_cbwr", "Branch that MKL computes in."),
-    *(Key(name.lower(), f"Environment variable `{name}` of the run.") for name in (*SWITCHES, *CONTRADICTING)
-      if name != "MKL_CBWR"),
+    *(
+        Key(name.lower(), f"Environment variable `{name}` of the run.")
+        for name in (*SWITCHES, *CONTRADICTING)
+        if name != "MKL_CBWR"
+    ),
     Key("machine", "Kind of machine."),
     Key("cpu", "Processor."),
     Key("cpu_flags", "Instructions of the processor that libraries choose their kernels by."),
