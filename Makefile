@@ -136,6 +136,7 @@ $(LOCKED): requirements/base.lock requirements/numerics.yaml
 
 $(READY): $(LOCKED) pyproject.toml requirements/venv.pth
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
-	cp requirements/venv.pth "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/iquitos_venv.pth"
+	for path in "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"/__editable__.iquitos_citylearn-*.pth; do \
+	  cp requirements/venv.pth "$$path" || exit; done
 	$(PY) -m iquitos_citylearn.tools.folder
 	touch $@
