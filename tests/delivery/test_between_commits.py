@@ -1,6 +1,7 @@
 """What DVC says of two real commits that differ in PPO's learning rate."""
 
 import json
+import shlex
 import sys
 
 import pytest
@@ -49,7 +50,7 @@ def test_plots_diff_draws_the_learning_curves_of_both(two_commits, tmp_path):
 
 def test_report_is_markdown_with_params_and_results(two_commits):
     recipe = run(ROOT, "make", "--dry-run", "--no-print-directory", "--old-file=.venv/.ready", "report", "BASE=HEAD~1")
-    report = run(two_commits.folder, "sh", "-ec", recipe.replace(".venv/bin/python", sys.executable))
+    report = run(two_commits.folder, "sh", "-ec", recipe.replace(".venv/bin/python", shlex.quote(sys.executable)))
     assert f"| params.yaml | {RATE} | {OLD_RATE} | {NEW_RATE}" in " ".join(report.split())
     assert "## Results" in report
     assert f"| {PPO} |" in " ".join(report.split())

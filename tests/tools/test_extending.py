@@ -16,11 +16,11 @@ from iquitos_citylearn.env.year import Years
 from iquitos_citylearn.policies import register, rules
 from iquitos_citylearn.policies.register import PolicyEntry
 from iquitos_citylearn.policies.rollout import trace_year
+from tests.defaults import PARAMS, ROOT
 from tests.small import small_site, year_of
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path("src", "iquitos_citylearn")
-COPIED = ("params.yaml", "dvc.yaml", "docs", "src", "requirements/numerics.yaml")
+COPIED = ("dvc.yaml", "docs", "src", "requirements/numerics.yaml")
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 BLOCKS = [
     textwrap.dedent(block).strip("\n") for block in re.findall(r"```(?:python|yaml)\n(.*?)\n *```", PAGE, re.DOTALL)
@@ -60,6 +60,7 @@ def extended(tmp_path_factory):
     for name in COPIED:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
         copy(ROOT / name, folder / name)
+    shutil.copyfile(PARAMS, folder / "params.yaml")
     package = folder / PACKAGE
     put_before(package / "policies" / "rules.py", "def solar_following(", block("def only_solar") + "\n\n")
     put_before(

@@ -1,6 +1,7 @@
 """The README's figures and picture are those of the committed metrics, and its example runs."""
 
 import re
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -11,6 +12,7 @@ from iquitos_citylearn.runtime.artifacts import read_json
 from iquitos_citylearn.tools.markdown import with_block
 from iquitos_citylearn.tools.picture import CAPTURED, result_picture
 from iquitos_citylearn.tools.readme import COMPARISON, README, answer, tables
+from tests.defaults import PARAMS
 
 BEGIN, END = "<!-- results: begin -->\n", "<!-- results: end -->\n"
 
@@ -83,7 +85,8 @@ def test_a_document_without_its_markers_is_refused(text):
         with_block(text, "results", "new\n")
 
 
-def test_the_example_runs():
+def test_the_example_runs(tmp_path):
+    shutil.copyfile(PARAMS, tmp_path / "params.yaml")
     (example,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
-    done = subprocess.run([sys.executable, "-c", example], check=True, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, check=True, capture_output=True, text=True)
     assert re.fullmatch(r"1\d\d,\d{3} kg of CO2, 100\.0% of the cars served\n", done.stdout)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from iquitos_citylearn.evaluation.key_figures import NOT_KNOWN
 from iquitos_citylearn.params import Params, load_params
 from iquitos_citylearn.policies.register import Kind, policies_of
 from iquitos_citylearn.runtime.artifacts import read_json, write_bytes
@@ -95,7 +96,7 @@ def _quality(agent: str, figures: Mapping[str, Any]) -> list[str]:
     return [
         agent,
         f"{share['mean']:.1%}",
-        f"{share['ci_low']:.1%} to {share['ci_high']:.1%}",
+        f"{share['ci_low']:.1%} to {share['ci_high']:.1%}" if "ci_low" in share else NOT_KNOWN,
         f"{share['min']:.1%}",
         f"{figures['ev_service']['mean']:.2%}",
         f"{lacking['mean']:,.0f}",
