@@ -40,7 +40,9 @@ def test_commands_and_tests_run_in_it_as_the_caller(devcontainer, tmp_path, monk
         assert started["outcome"] == "success"
         inside = [str(devcontainer), "exec", *where]
         assert "build-dataset" in run(checkout, *inside, "iquitos", "--help")
-        passed = run(checkout, *inside, "python", "-m", "pytest", "-n", "0", "-q", "tests/comparison/test_seed_statistics.py")
+        passed = run(
+            checkout, *inside, "python", "-m", "pytest", "-n", "0", "-q", "tests/comparison/test_seed_statistics.py"
+        )
         assert " passed" in passed
         run(checkout, *inside, "sh", "-c", "git status --short && dvc config core.analytics && touch made_inside")
     finally:
