@@ -14,22 +14,14 @@ from iquitos_citylearn.evaluation.key_figures import (
     named,
 )
 from iquitos_citylearn.evaluation.kpis import make_timeseries
-from iquitos_citylearn.evaluation.service_adjusted import Reference, captured_shares
+from iquitos_citylearn.evaluation.service_adjusted import captured_shares
 from iquitos_citylearn.evaluation.year_figures import mean_figures, year_figures
 from iquitos_citylearn.evaluation.years import make_evaluated_years
 from iquitos_citylearn.policies.rollout import roll_out_years
 from iquitos_citylearn.policies.rules import ConstantPolicy
 from iquitos_citylearn.tools.import_graph import PACKAGE_FILE, SOURCES, modules_used_by, packages_imported_by
+from tests.evaluation.test_candidates import REFERENCE
 from tests.small import small_site, with_demand_charge
-
-REFERENCE = Reference(
-    uncontrolled_co2_kg=10.0,
-    uncontrolled_cost_usd=4.0,
-    optimum_co2_kg=6.0,
-    optimum_cost_usd=2.0,
-    bound_co2_kg=5.0,
-    bound_cost_usd=1.0,
-)
 
 
 def names_of(figures, path=""):

@@ -8,9 +8,10 @@ from iquitos_citylearn.evaluation.key_figures import NOT_KNOWN
 from iquitos_citylearn.params import Params, load_params
 from iquitos_citylearn.policies.register import Kind, policies_of
 from iquitos_citylearn.runtime.artifacts import read_json, write_bytes
+from iquitos_citylearn.runtime.folders import METRICS, result_file
 from iquitos_citylearn.tools.markdown import with_block
 
-DOCS, METRICS, STUDY = Path("docs"), Path("metrics"), Path("study/results")
+DOCS, STUDY = Path("docs"), Path("study/results")
 CASES = {
     "raw": "raw actions: each action is the share of the charger's rating",
     "plain": "raw actions and Stable-Baselines3's own network (256 x 256)",
@@ -29,9 +30,18 @@ def model_figures(folder: Path, params: Params) -> str:
         If a result is missing or unreadable.
     """
     agents = [entry.name for entry in policies_of(params) if entry.kind is Kind.AGENT]
-    policies = read_json(folder / METRICS / "comparison.json")["policies"]
+    comparison = read_json(folder / METRICS / "comparison.json")
+    policies, level = comparison["policies"], comparison["resampling"]["confidence_level"]
     quality = _table(
-        ["model", "captured CO2", "95 % interval", "worst seed", "EV service", "unmet [kWh]", "too much [kWh]"],
+        [
+            "model",
+            "captured CO2",
+            f"{100 * level:.10g} % interval",
+            "worst seed",
+            "EV service",
+            "unmet [kWh]",
+            "too much [kWh]",
+        ],
         (_quality(agent, policies[agent]) for agent in agents),
     )
     learning = _table(
@@ -105,7 +115,7 @@ def _quality(agent: str, figures: Mapping[str, Any]) -> list[str]:
 
 
 def _learning(agent: str, figures: Mapping[str, Any], folder: Path) -> list[str]:
-    training = read_json(folder / METRICS / f"result_{agent.upper()}.json")["training"]
+    training = read_json(folder / result_file(agent.upper()))["training"]
     trained, untrained, constant = (
         shares["captured_share_co2"] for shares in (figures, figures["untrained"], figures["best_constant"])
     )

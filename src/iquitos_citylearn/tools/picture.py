@@ -9,13 +9,12 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from iquitos_citylearn.comparison.text import shown_percent
-from iquitos_citylearn.evaluation.key_figures import KEY_FIGURES, PrintForm
+from iquitos_citylearn.comparison.text import WHOLE, shown_percent
+from iquitos_citylearn.evaluation.key_figures import KEY_FIGURES
 from iquitos_citylearn.policies.register import Kind
 
 PICTURE = Path("docs/images/result.svg")
 CAPTURED = "captured_share_co2"
-WHOLE = PrintForm(1.0, "", 0)
 COLOURS = {Kind.AGENT: "#D55E00", Kind.RULE: "#0072B2", Kind.OPTIMUM: "#767676"}
 INK, PALE = "#1f2328", "#d1d9e0"
 WIDTH, ROW, TOP, BOTTOM = 760, 30, 66, 62

@@ -24,6 +24,8 @@ PARAMS_FILE, PIPELINE_FILE = Path("params.yaml"), Path("dvc.yaml")
 TRAIN = "train_"
 ALGORITHM_PACKAGES = ("stable_baselines3", "sb3_contrib")
 """Pinned packages whose algorithms an agent can have."""
+SHARED_PARAMS = ("arithmetic", "environment", "reward", "site.calendar.year", "site.draws")
+"""Params that every evaluation reads, whatever the policy."""
 LINE_WIDTH = 120
 
 
@@ -100,10 +102,6 @@ def _follow_params(pipeline: dict[str, Any], params: Params) -> None:
     _set_agents(pipeline, [entry.name for entry in agents], params)
 
 
-SHARED_PARAMS = ("arithmetic", "environment", "reward", "site.calendar.year", "site.draws")
-"""Params that every evaluation reads, whatever the policy."""
-
-
 def _set_items(items: dict[str, str], entries: list[PolicyEntry]) -> None:
     items.clear()
     items.update({entry.name: entry.result_name for entry in entries})
@@ -146,7 +144,7 @@ def _renamed(node: Any, old: str, new: str) -> Any:
     if isinstance(node, list):
         return [_renamed(item, old, new) for item in node]
     if isinstance(node, str):
-        for form in (f"train {old}", f"train.{old}", f"models/{old}", f"data/{old}"):
+        for form in (f"train {old}", f"train.{old}", f"models/{old}"):
             node = node.replace(form, form.removesuffix(old) + new)
     return node
 

@@ -4,17 +4,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from iquitos_citylearn.comparison.text import best_agent_and_rule, serves, shown_percent
-from iquitos_citylearn.evaluation.key_figures import KEY_FIGURES, PERCENT, PrintForm
+from iquitos_citylearn.comparison.text import WHOLE, best_agent_and_rule, serves, shown_percent
+from iquitos_citylearn.evaluation.key_figures import KEY_FIGURES, PERCENT
 from iquitos_citylearn.policies.register import REGISTER
 from iquitos_citylearn.runtime.artifacts import read_json, write_bytes
 from iquitos_citylearn.tools.markdown import with_block
-from iquitos_citylearn.tools.picture import PICTURE, result_picture
+from iquitos_citylearn.tools.picture import CAPTURED, PICTURE, result_picture
 
 README, COMPARISON = Path("README.md"), Path("metrics/comparison.json")
 ANSWER, RESULTS = "answer", "results"
-CAPTURED = "captured_share_co2"
-WHOLE = PrintForm(1.0, "", 0)
 
 
 def answer(comparison: Mapping[str, Any]) -> str:
