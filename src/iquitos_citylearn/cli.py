@@ -137,7 +137,7 @@ def trace(
     from iquitos_citylearn.stages.trace import trace_missing, trace_policy
 
     params = _params()
-    for path in [trace_policy(_policy(policy, params).name, params)] if policy else trace_missing(params):
+    for path in [trace_policy(_policy(policy, params), params)] if policy else trace_missing(params):
         _say(str(path))
 
 

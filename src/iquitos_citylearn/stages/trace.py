@@ -8,15 +8,14 @@ from iquitos_citylearn.evaluation.years import read_all_years, read_evaluation_y
 from iquitos_citylearn.params import Params
 from iquitos_citylearn.policies.making import make_policy
 from iquitos_citylearn.policies.policy import Policy
-from iquitos_citylearn.policies.register import Kind, PolicyEntry, policies_of, policy_named
+from iquitos_citylearn.policies.register import Kind, PolicyEntry, policies_of
 from iquitos_citylearn.policies.rollout import Rollout, Trace, trace_years
 from iquitos_citylearn.runtime.artifacts import read_json
 from iquitos_citylearn.runtime.folders import DATA, model_file, result_file, trace_file
 
 
-def trace_policy(name: str, params: Params) -> Path:
+def trace_policy(entry: PolicyEntry, params: Params) -> Path:
     """Write the trace of a policy's headline year (of an agent's median seed) again; return its path."""
-    entry = policy_named(name, params)
     path = trace_file(entry.result_name)
     write_trace(path, *run_again(entry, params))
     return path
@@ -25,7 +24,7 @@ def trace_policy(name: str, params: Params) -> Path:
 def trace_missing(params: Params) -> list[Path]:
     """Write the traces of agents that are not there, as after a pull; return their paths."""
     agents = [entry for entry in policies_of(params) if entry.kind is Kind.AGENT]
-    return [trace_policy(entry.name, params) for entry in agents if not trace_file(entry.result_name).exists()]
+    return [trace_policy(entry, params) for entry in agents if not trace_file(entry.result_name).exists()]
 
 
 def run_again(entry: PolicyEntry, params: Params) -> tuple[Rollout, Trace, Year]:

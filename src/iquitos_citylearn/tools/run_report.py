@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from iquitos_citylearn.comparison.text import HEADLINE_COLUMNS, YEARS_COLUMNS, verdict
-from iquitos_citylearn.runtime.artifacts import read_json
+from iquitos_citylearn.runtime.artifacts import ArtifactError, read_json
 from iquitos_citylearn.runtime.folders import METRICS
 from iquitos_citylearn.tools.committed import committed_file, is_kept_by_git, last_commit_of
 from iquitos_citylearn.tools.lock_difference import Difference, difference, leaves, with_values
@@ -127,5 +127,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (ValueError, OSError) as error:
+    except (ArtifactError, ValueError, OSError) as error:
         sys.exit(f"error: {error}")
