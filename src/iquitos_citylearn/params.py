@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -14,6 +14,8 @@ from iquitos_citylearn.runtime.class_path import check_class_path
 WEIGHT_SUM_TOLERANCE = 1e-9
 PLAIN_LAYERS = [256, 256]
 """Hidden layers of Stable-Baselines3's MlpPolicy under the profile `plain`."""
+RAW = {"action_mapping": "raw", "bess_mapping": "greedy_offset"}
+"""Meaning of actions under the profiles `raw` and `plain`."""
 PER_CHARGER_BUFFERS = ("replay_buffer_kwargs", "rollout_buffer_kwargs")
 """Keyword arguments that only the buffers of the per-charger policies take."""
 
@@ -288,6 +290,23 @@ class SiteParams(_Section):
         return "none" if self.bess is None else self.bess.dispatch
 
 
+class CautionParams(_Section):
+    """How careful a path of load and PV is (`env/night.py`)."""
+
+    load_std: Annotated[float, Field(ge=-5, le=5)]
+    pv_error: Annotated[float, Field(ge=-5, le=5)]
+    pv_beyond: Annotated[float, Field(ge=0, le=2)]
+
+
+class LevelParams(_Section):
+    """Constants of the rule `level`."""
+
+    floor_share: NonNegative
+    peak_share: Annotated[float, Field(ge=0, le=2)]
+    mild: CautionParams
+    cautious: CautionParams
+
+
 class EnvironmentParams(_Section):
     """Evening peak of the reward, and what every agent sees."""
 
@@ -297,6 +316,7 @@ class EnvironmentParams(_Section):
     forecast_seed: Seed
     energy_horizon_hours: Positive
     departure_horizon_hours: Positive
+    level: LevelParams
 
 
 class RewardWeights(_Section):
@@ -347,6 +367,19 @@ class EvaluationParams(_Section):
     bootstrap_seed: Seed
 
 
+class Actions(NamedTuple):
+    """What the actions of a policy mean (`env/action.py`).
+
+    Attributes
+    ----------
+    chargers, bess : str
+        Mapping of the chargers' entries, and of the entry of a battery under the agent.
+    """
+
+    chargers: str
+    bess: str = "greedy_offset"
+
+
 class AgentParams(_Section):
     """Training of one agent; `kwargs` are those of its algorithm, a class that builds on Stable-Baselines3."""
 
@@ -356,9 +389,15 @@ class AgentParams(_Section):
     n_envs: Annotated[int, Field(ge=1, le=1024)]
     device: Literal["auto", "cpu", "cuda"]
     action_mapping: Literal["raw", "dead_zones", "need_limited", "three_segment"]
+    bess_mapping: Literal["greedy_offset", "import_target", "level_offset", "rule_offset"]
     policy: Literal["per_charger", "plain"]
     checkpoint_every: Count
     kwargs: dict[str, Any]
+
+    @property
+    def actions(self) -> Actions:
+        """Return what its actions mean."""
+        return Actions(self.action_mapping, self.bess_mapping)
 
     @model_validator(mode="after")
     def _kwargs_are_numbers(self) -> Self:
@@ -418,10 +457,10 @@ class Params(_Section):
         if self.train.profile == "shipped":
             return params
         if self.train.profile == "raw":
-            return params.model_copy(update={"action_mapping": "raw"})
+            return params.model_copy(update=RAW)
         kwargs = {name: value for name, value in params.kwargs.items() if name not in PER_CHARGER_BUFFERS}
         kwargs |= {"policy_kwargs": {"net_arch": PLAIN_LAYERS}}
-        return params.model_copy(update={"action_mapping": "raw", "policy": "plain", "kwargs": kwargs})
+        return params.model_copy(update=RAW | {"policy": "plain", "kwargs": kwargs})
 
 
 def load_params(path: Path) -> Params:

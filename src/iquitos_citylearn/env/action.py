@@ -16,21 +16,40 @@ a car gets 0. `three_segment` gives a fifth of the range to "what the car needs"
 (u = 1: full power until full) stay the agent's choice. The mapping helps the learner, and results say so.
 `dead_zones` ignores the need. It lets a squashed Gaussian, which never quite reaches its ends, give 0 and full power.
 
-With the battery under the agent there is one more entry v in [-1, 1], the last. The battery gets the share
-clip(greedy + 2 v |v|, -1, 1) of its power, charging positive, where greedy is the share that automatic dispatch would
-take in this hour. So 0 leaves the battery to the rule, small entries correct it a little, and every share is within
-reach. This helps the learner too. A policy that gives no such entry leaves the battery to the rule.
+With the battery under the agent there is one more entry v in [-1, 1], the last. It has a mapping of its own to the
+battery's share of its power, charging positive:
+
+==============  =========================================================================================
+mapping         the battery
+==============  =========================================================================================
+greedy_offset   clip(greedy + 2 v |v|, -1, 1), greedy being the share that automatic dispatch would take: 0
+                leaves the battery to the rule, and every share is within reach
+import_target   gives what load and cars lack above an import of G (v + 1) / 2, and charges up to it
+level_offset    the same with an import of the careful level (`env/lookahead.py`) + A v |v|
+rule_offset     the same with an import of the target of the rule `level` + A v |v|
+==============  =========================================================================================
+
+G is the scale of levels (the highest mean of load and cars in an hour of the day), A a quarter of it; imports are 0 at
+least. All of this helps the learner, `rule_offset` most. A policy that gives no entry leaves the battery to v = 0 under
+`greedy_offset`.
 """
+
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from iquitos_citylearn.env.kernels import inner_kernel, kernel
+from iquitos_citylearn.env.lookahead import Lookahead, careful_level_kw, stored_kwh_of, target_kw
 from iquitos_citylearn.env.observation import full_power_hours
 from iquitos_citylearn.env.physics import Equipment, YearArrays, charging_kwh
 from iquitos_citylearn.site.model import FloatArray, IntArray
 
 MAPPINGS = {"raw": 0, "need_limited": 1, "three_segment": 2, "dead_zones": 3}
+GREEDY_OFFSET = "greedy_offset"
+BESS_MAPPINGS = {GREEDY_OFFSET: 0, "import_target": 1, "level_offset": 2, "rule_offset": 3}
+OFFSET_SHARE = 0.25
+"""level_offset, rule_offset: largest change of the import, as a share of the scale of levels."""
 DEAD_ZONE = 0.05
 """dead_zones: share of the range at each end."""
 NEED_REACHED = 0.6
@@ -41,19 +60,31 @@ NEED_LEFT = 0.8
 _NEED_LIMITED = MAPPINGS["need_limited"]
 _THREE_SEGMENT = MAPPINGS["three_segment"]
 _DEAD_ZONES = MAPPINGS["dead_zones"]
+_GREEDY_OFFSET = BESS_MAPPINGS[GREEDY_OFFSET]
+_IMPORT_TARGET = BESS_MAPPINGS["import_target"]
+_RULE_OFFSET = BESS_MAPPINGS["rule_offset"]
 
 
 def mapping_code(name: str) -> int:
-    """Return the code of a mapping.
+    """Return the code of a mapping of the chargers' entries.
 
     Raises
     ------
     ValueError
         For an unknown name; lists the valid ones.
     """
-    if name not in MAPPINGS:
-        raise ValueError(f"action_mapping is {name!r}; valid are {', '.join(MAPPINGS)}")
-    return MAPPINGS[name]
+    return _code(MAPPINGS, "action_mapping", name)
+
+
+def bess_mapping_code(name: str) -> int:
+    """Return the code of a mapping of the battery's entry; ValueError as for `mapping_code`."""
+    return _code(BESS_MAPPINGS, "bess_mapping", name)
+
+
+def _code(mappings: Mapping[str, int], field: str, name: str) -> int:
+    if name not in mappings:
+        raise ValueError(f"{field} is {name!r}; valid are {', '.join(mappings)}")
+    return mappings[name]
 
 
 def complete_actions(actions: NDArray[np.float32] | FloatArray, n_chargers: int, n_actions: int) -> FloatArray:
@@ -147,26 +178,63 @@ def write_charger_actions(
 
 
 @inner_kernel
-def bess_share(
-    equipment: Equipment,
-    years: YearArrays,
-    y: int,
-    t: int,
-    ev_soc: FloatArray,
-    charger_action: FloatArray,
-    action: float,
+def deficit_kwh(
+    equipment: Equipment, years: YearArrays, y: int, t: int, ev_soc: FloatArray, charger_action: FloatArray
 ) -> float:
-    """Return the battery's share of its power, in [-1, 1], for the agent's last entry at step t of year y.
+    """Return load and charging less PV in the hour of step t of year y [kWh].
 
     Parameters
     ----------
     ev_soc, charger_action : ndarray, shape (n_chargers,)
-        SOC of the connected cars, and the chargers' actions as CityLearn takes them: the rule follows what they use.
+        SOC of the connected cars, and the chargers' actions as CityLearn takes them.
+    """
+    consumption = charging_kwh(equipment, years, y, t, ev_soc, charger_action)
+    deficit: float = years.load_kwh[y, t] - years.pv_kwh[y, t] + consumption
+    return deficit
+
+
+@inner_kernel
+def needs_level(bess_mapping: int) -> bool:
+    """Return whether a mapping of the battery's entry offsets a level."""
+    return bess_mapping not in (_GREEDY_OFFSET, _IMPORT_TARGET)
+
+
+@inner_kernel
+def level_of(
+    lookahead: Lookahead, bess_mapping: int, y: int, t: int, bess_soc: float, peak_kw: float, cars_kw: float
+) -> float:
+    """Return the import that `level_offset` or `rule_offset` offsets at step t of year y [kW]."""
+    stored_kwh = stored_kwh_of(lookahead, bess_soc)
+    level: float
+    if bess_mapping == _RULE_OFFSET:
+        level = target_kw(lookahead, y, t, stored_kwh, peak_kw, cars_kw)
+    else:
+        level = careful_level_kw(lookahead, y, t, stored_kwh, cars_kw)
+    return level
+
+
+@inner_kernel
+def bess_share(
+    bess_mapping: int, equipment: Equipment, deficit: float, scale_kw: float, level_kw: float, action: float
+) -> float:
+    """Return the battery's share of its power, in [-1, 1], for the agent's last entry.
+
+    Parameters
+    ----------
+    deficit : float
+        Load and charging less PV in the hour [kWh].
+    scale_kw, level_kw : float
+        Scale of levels, and the import that the entry offsets [kW].
     action : float
         The agent's last entry; clipped to [-1, 1].
     """
     v = min(1.0, max(-1.0, action))
-    consumption = charging_kwh(equipment, years, y, t, ev_soc, charger_action)
-    deficit_kwh = years.load_kwh[y, t] - years.pv_kwh[y, t] + consumption
-    greedy: float = min(1.0, max(-1.0, -deficit_kwh / equipment.bess[0].nominal_power_kw))
-    return min(1.0, max(-1.0, greedy + 2.0 * v * abs(v)))
+    power_kw = equipment.bess[0].nominal_power_kw
+    if bess_mapping == _GREEDY_OFFSET:
+        greedy: float = min(1.0, max(-1.0, -deficit / power_kw))
+        return min(1.0, max(-1.0, greedy + 2.0 * v * abs(v)))
+    if bess_mapping == _IMPORT_TARGET:
+        target = scale_kw * 0.5 * (v + 1.0)
+    else:
+        target = max(0.0, level_kw + OFFSET_SHARE * scale_kw * v * abs(v))
+    return min(1.0, max(-1.0, (target - deficit) / power_kw))

@@ -170,7 +170,9 @@ def _step_all(setting: Setting, state: State, outputs: Outputs, actions: NDArray
         y, t, bess_soc = state.year[e], state.time_step[e], state.bess_soc[e]
         before, after, charger_action = outputs.ev_soc_before[e], outputs.ev_soc_after[e], outputs.charger_action[e]
         _copy_row(before, state.ev_soc, e)
-        bess_action = write_simulator_actions(charger_action, setting, y, t, before, actions[e])
+        bess_action = write_simulator_actions(
+            charger_action, setting, y, t, before, bess_soc, state.peak_kw[e], actions[e]
+        )
         outputs.bess_action[e] = bess_action
         apply_actions_env(equipment, years, state, e, charger_action, bess_action)
         _copy_row(after, state.ev_soc, e)

@@ -14,6 +14,21 @@ SITE_FEATURES_BEFORE_FORECAST = (
     "occupancy",
     "fleet_power_needed",
 )
+LOOKAHEAD_FEATURES = (
+    "month_elapsed",
+    "load_residual",
+    "time_to_refill",
+    "price_ahead",
+    "pv_ahead",
+    "bess_usable",
+    "month_peak_level",
+    "shortage",
+    "level",
+    "shortage_careful",
+    "level_careful",
+    "level_target",
+)
+"""After the forecast and the month's peak, where the battery is under the agent (`env/lookahead.py`)."""
 CHARGER_FEATURES = ("connected", "energy_needed", "energy_to_full", "time_to_departure")
 N_CHARGER_FEATURES = len(CHARGER_FEATURES)
 

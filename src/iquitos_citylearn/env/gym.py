@@ -77,7 +77,11 @@ class ChargingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             raise RuntimeError(f"the year is over at step {t}: reset first")
         check_agent_actions(np.asarray(action)[None], len(self._charger_reward), np.array([t]))
         ev_soc, bess_soc = simulator.ev_soc.copy(), simulator.bess_soc
-        bess_action = float(write_simulator_actions(self._charger_action, setting, ONLY_YEAR, t, ev_soc, action))
+        bess_action = float(
+            write_simulator_actions(
+                self._charger_action, setting, ONLY_YEAR, t, ev_soc, bess_soc, self._peak_kw, action
+            )
+        )
         result = simulator.step(self._charger_action, bess_action)
         reward, self._peak_kw = write_reward(
             self._terms,

@@ -9,9 +9,9 @@ inlined, since a function of its own for each would lengthen the compilation of 
 import numpy as np
 from numpy.typing import NDArray
 
-from iquitos_citylearn.env.action import bess_share, write_charger_actions
+from iquitos_citylearn.env.action import bess_share, deficit_kwh, level_of, needs_level, write_charger_actions
 from iquitos_citylearn.env.kernels import kernel
-from iquitos_citylearn.env.observation import write_observation
+from iquitos_citylearn.env.observation import needed_kw, write_observation
 from iquitos_citylearn.env.physics import dispatches_bess
 from iquitos_citylearn.env.reward import write_reward_terms
 from iquitos_citylearn.env.setting import Setting
@@ -26,6 +26,8 @@ def write_simulator_actions(
     y: int,
     t: int,
     ev_soc: FloatArray,
+    bess_soc: float,
+    peak_kw: float,
     action: NDArray[np.float32] | FloatArray,
 ) -> float:
     """Translate an agent's action at step t of year y; write the chargers' part and return the battery's.
@@ -36,6 +38,8 @@ def write_simulator_actions(
         Where the chargers' shares of their ratings go, each in [0, 1].
     ev_soc : ndarray, shape (n_chargers,)
         SOC of the connected cars.
+    bess_soc, peak_kw : float
+        SOC of the stationary battery, and highest import of the month before the step [kW].
     action : ndarray, shape (n_actions,)
         The agent's action, each entry in [-1, 1].
 
@@ -49,7 +53,12 @@ def write_simulator_actions(
     if not dispatches_bess(equipment):
         return 0.0
     entry = action[charger_action.shape[0]]
-    share: float = bess_share(equipment, years, y, t, ev_soc, charger_action, entry)
+    deficit = deficit_kwh(equipment, years, y, t, ev_soc, charger_action)
+    target = 0.0
+    if needs_level(setting.bess_mapping):
+        needed = needed_kw(equipment, years, y, t, ev_soc)
+        target = level_of(setting.lookahead, setting.bess_mapping, y, t, bess_soc, peak_kw, needed)
+    share: float = bess_share(setting.bess_mapping, equipment, deficit, setting.lookahead.scale_kw, target, entry)
     return share
 
 
@@ -123,5 +132,15 @@ def observe(
 ) -> None:
     """Write the observation before the action of step t of year y (`observation.write_observation`)."""
     write_observation(
-        out, setting.equipment, setting.years, setting.tables, setting.horizons, y, t, ev_soc, bess_soc, peak_kw
+        out,
+        setting.equipment,
+        setting.years,
+        setting.tables,
+        setting.lookahead,
+        setting.horizons,
+        y,
+        t,
+        ev_soc,
+        bess_soc,
+        peak_kw,
     )

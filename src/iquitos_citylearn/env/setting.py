@@ -6,17 +6,20 @@ from typing import NamedTuple
 import numpy as np
 from gymnasium import spaces
 
-from iquitos_citylearn.env.action import mapping_code
-from iquitos_citylearn.env.observation import Horizons, forecast_hours, make_horizons, observation_low
+from iquitos_citylearn.env.action import GREEDY_OFFSET, bess_mapping_code, mapping_code
+from iquitos_citylearn.env.features import FIRST_FORECAST
+from iquitos_citylearn.env.lookahead import Lookahead, make_lookahead
+from iquitos_citylearn.env.observation import Horizons, make_horizons, observation_low
 from iquitos_citylearn.env.physics import Equipment, YearArrays, dispatches_bess, make_equipment, make_years
 from iquitos_citylearn.env.reward import RewardWeighting, make_weighting
 from iquitos_citylearn.env.tables import Tables, make_tables
 from iquitos_citylearn.params import EnvironmentParams, RewardParams
+from iquitos_citylearn.site.expectations import Expectations, fit_expectations
 from iquitos_citylearn.site.model import Site
 
 
 class Setting(NamedTuple):
-    """Inputs of the compiled functions: equipment, years, tables, scales, weights, mapping."""
+    """Inputs of the compiled functions: equipment, years, tables, scales, weights, mappings of actions, lookahead."""
 
     equipment: Equipment
     years: YearArrays
@@ -24,6 +27,8 @@ class Setting(NamedTuple):
     horizons: Horizons
     weighting: RewardWeighting
     mapping: int
+    bess_mapping: int
+    lookahead: Lookahead
 
 
 def make_setting(
@@ -32,6 +37,9 @@ def make_setting(
     reward: RewardParams,
     action_mapping: str,
     forecast_keys: Sequence[int],
+    *,
+    bess_mapping: str = GREEDY_OFFSET,
+    expectations: Expectations | None = None,
 ) -> Setting:
     """Prepare years of one site for environments.
 
@@ -45,6 +53,10 @@ def make_setting(
         A name in `action.MAPPINGS`.
     forecast_keys : sequence of int
         One number per year that decides its forecast errors.
+    bess_mapping : str
+        A name in `action.BESS_MAPPINGS`: the meaning of the entry of a battery under the agent.
+    expectations : Expectations or None
+        What is expected of the site; None for the statistics of these years themselves, as for training years.
 
     Raises
     ------
@@ -53,8 +65,17 @@ def make_setting(
     """
     equipment, years = make_equipment(sites[0]), make_years(sites)
     tables = make_tables(sites, equipment, years, environment, forecast_keys)
+    forecast_kw = tables.site_entries[:, :, FIRST_FORECAST:].astype(np.float64) * tables.reference_power_kw
+    expected = fit_expectations(sites) if expectations is None else expectations
     return Setting(
-        equipment, years, tables, make_horizons(environment), make_weighting(reward), mapping_code(action_mapping)
+        equipment=equipment,
+        years=years,
+        tables=tables,
+        horizons=make_horizons(environment),
+        weighting=make_weighting(reward),
+        mapping=mapping_code(action_mapping),
+        bess_mapping=bess_mapping_code(bess_mapping),
+        lookahead=make_lookahead(sites, equipment, forecast_kw, years.price_usd_per_kwh, environment, expected),
     )
 
 
@@ -66,7 +87,14 @@ def single_year(setting: Setting, year: int) -> Setting:
     tables = setting.tables._replace(
         **{name: values[year : year + 1] for name, values in setting.tables._asdict().items() if np.ndim(values)}
     )
-    return setting._replace(years=years, tables=tables)
+    lookahead = setting.lookahead
+    if len(lookahead.hour):
+        lookahead = lookahead._replace(
+            hour=lookahead.hour[year : year + 1],
+            path_kwh=lookahead.path_kwh[year : year + 1],
+            known=lookahead.known[year : year + 1],
+        )
+    return setting._replace(years=years, tables=tables, lookahead=lookahead)
 
 
 def check_single_year(setting: Setting) -> None:
@@ -86,6 +114,5 @@ def make_spaces(setting: Setting) -> tuple[spaces.Box, spaces.Box]:
     """Return the observation and the action space: an entry in [-1, 1] per charger, then the battery's if any."""
     n_chargers = setting.years.session_of.shape[2]
     n_actions = n_chargers + int(dispatches_bess(setting.equipment))
-    tables = setting.tables
-    low = observation_low(forecast_hours(tables), n_chargers, with_month_peak=tables.settles_month_peak)
+    low = observation_low(setting.tables, setting.equipment)
     return spaces.Box(low, np.ones_like(low), dtype=np.float32), spaces.Box(-1.0, 1.0, (n_actions,), np.float32)

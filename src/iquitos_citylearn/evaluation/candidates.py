@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from iquitos_citylearn.env.observation import forecast_hours, observation_names
+from iquitos_citylearn.env.observation import observation_names
 from iquitos_citylearn.env.physics import dispatches_bess
 from iquitos_citylearn.env.replay import replay_executor
 from iquitos_citylearn.env.reward import TERMS
@@ -234,8 +234,7 @@ def write_trace(path: Path, rollout: Rollout, trace: Trace, year: Year) -> None:
     dispatches the battery, and `reward_...`; numbers round-trip exactly (observations are float32).
     """
     chargers = [charger.name for charger in year.site.chargers]
-    tables = year.setting.tables
-    names = observation_names(forecast_hours(tables), chargers, with_month_peak=tables.settles_month_peak)
+    names = observation_names(year.setting.tables, year.setting.equipment, chargers)
     columns: dict[str, NDArray[Any]] = {f"obs_{name}": trace.observation[:, index] for index, name in enumerate(names)}
     columns |= {f"action_{name}": trace.charger_action[:, index] for index, name in enumerate(chargers)}
     if dispatches_bess(year.setting.equipment):

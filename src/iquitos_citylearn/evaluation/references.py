@@ -13,6 +13,7 @@ from iquitos_citylearn.env.year import Years
 from iquitos_citylearn.evaluation.service_adjusted import Reference, captured_shares
 from iquitos_citylearn.evaluation.year_figures import mean_figures, year_figures
 from iquitos_citylearn.optimum.optimiser import Optimiser
+from iquitos_citylearn.params import Actions
 from iquitos_citylearn.policies.rollout import roll_out_years
 from iquitos_citylearn.policies.rules import ConstantPolicy
 from iquitos_citylearn.runtime.artifacts import ArtifactError, read_json
@@ -79,7 +80,7 @@ def best_constants(years: Years, references: Mapping[int, Reference]) -> dict[st
 
 def as_content(
     references: Mapping[int, Reference],
-    constants: Mapping[str, Mapping[str, dict[str, Any]]],
+    constants: Mapping[Actions, Mapping[str, dict[str, Any]]],
     *,
     bound_out_of_reach: bool,
 ) -> dict[str, Any]:
@@ -87,7 +88,7 @@ def as_content(
     return {
         "bound_out_of_reach": bound_out_of_reach,
         "years": {str(seed): asdict(reference) for seed, reference in references.items()},
-        "best_constant": {mapping: dict(best) for mapping, best in constants.items()},
+        "best_constant": {_key(actions): dict(best) for actions, best in constants.items()},
     }
 
 
@@ -106,8 +107,8 @@ def read_references(path: Path, seeds: Iterable[int]) -> dict[int, Reference]:
         raise ArtifactError(f"{path}: has no whole entry for a year: {error}") from error
 
 
-def read_best_constants(path: Path, action_mapping: str) -> dict[str, dict[str, Any]]:
-    """Read the figures of the best constant actions under a mapping (`best_constants`).
+def read_best_constants(path: Path, actions: Actions) -> dict[str, dict[str, Any]]:
+    """Read the figures of the best constant actions of one meaning (`best_constants`).
 
     Raises
     ------
@@ -115,6 +116,12 @@ def read_best_constants(path: Path, action_mapping: str) -> dict[str, dict[str, 
         If the file is missing or damaged, or has no such mapping.
     """
     try:
-        return dict(read_json(path)["best_constant"][action_mapping])
+        return dict(read_json(path)["best_constant"][_key(actions)])
     except KeyError as error:
         raise ArtifactError(f"{path}: has no constant action for the mapping {error}") from error
+
+
+def _key(actions: Actions) -> str:
+    """Return the name of a meaning in the file; that of a battery's entry follows where it is not the usual one."""
+    usual = actions.bess == Actions._field_defaults["bess"]
+    return actions.chargers if usual else f"{actions.chargers}+{actions.bess}"

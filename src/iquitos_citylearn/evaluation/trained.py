@@ -38,6 +38,6 @@ def run_untrained(agent: str, params: Params) -> list[dict[str, Any]]:
 
 
 def _years(agent: str, params: Params) -> Years:
-    years = read_all_years(params, DATA, params.agent(agent).action_mapping)
+    years = read_all_years(params, DATA, params.agent(agent).actions)
     return_free_memory()  # of their making, and of the candidate before
     return years

@@ -25,7 +25,7 @@ def evaluate_without_training(entry: PolicyEntry, params: Params) -> None:
     params : Params
         The whole params file.
     """
-    years = read_evaluation_years(params, DATA, entry.action_mapping)
+    years = read_evaluation_years(params, DATA, entry.actions)
     if entry.replayed_in_full:
         begin_replays(years[HEADLINE].site)
     extra = {"optimum": _optima(years[HEADLINE])} if entry.kind is Kind.OPTIMUM else {}

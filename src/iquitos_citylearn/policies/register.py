@@ -10,7 +10,7 @@ Nothing heavy is imported here, so that the command line starts fast: an entry n
 from dataclasses import dataclass
 from enum import StrEnum
 
-from iquitos_citylearn.params import Params
+from iquitos_citylearn.params import Actions, Params
 
 UNCONTROLLED = "uncontrolled"
 """Charging at once to full: the policy that gains are counted from."""
@@ -38,6 +38,8 @@ class PolicyEntry:
         One line for readers.
     action_mapping : str
         Meaning of its actions, a name in `env.action.MAPPINGS`.
+    bess_mapping : str
+        The same of a battery under the agent, a name in `env.action.BESS_MAPPINGS`.
     maker : str
         `module:function` of its `policies.making.Maker`; empty for an agent, which is read from its model.
     replayed_in_full : bool
@@ -54,11 +56,17 @@ class PolicyEntry:
     kind: Kind
     summary: str
     action_mapping: str
+    bess_mapping: str = "greedy_offset"
     maker: str = ""
     replayed_in_full: bool = False
     seeded: bool = False
     params: tuple[str, ...] = ()
     needs_dispatched_bess: bool = False
+
+    @property
+    def actions(self) -> Actions:
+        """What its actions mean."""
+        return Actions(self.action_mapping, self.bess_mapping)
 
     @property
     def result_name(self) -> str:
@@ -106,12 +114,13 @@ REGISTER: tuple[PolicyEntry, ...] = (
         maker="iquitos_citylearn.policies.rules:solar_following",
     ),
     PolicyEntry(
-        name="peak_shaving",
+        name="level",
         kind=Kind.RULE,
-        summary="charge as `required`; spread the battery's energy evenly over the night",
+        summary="charge as `required`; import little, early enough for the battery to last the night",
         action_mapping="need_limited",
-        maker="iquitos_citylearn.policies.battery_rules:peak_shaving",
-        params=("site.charging", "site.mall.hourly_mean_kw"),
+        maker="iquitos_citylearn.policies.level:level",
+        params=("environment.level",),
+        replayed_in_full=True,
         needs_dispatched_bess=True,
     ),
     PolicyEntry(
@@ -160,6 +169,7 @@ def policies_of(params: Params) -> list[PolicyEntry]:
                 kind=Kind.AGENT,
                 summary=f"trained with {params.train.agents[name].algorithm}",
                 action_mapping=params.agent(name).action_mapping,
+                bess_mapping=params.agent(name).bess_mapping,
                 replayed_in_full=True,
             )
         )

@@ -23,7 +23,7 @@ from iquitos_citylearn.env.features import (
     N_CHARGER_FEATURES,
     TIME_TO_DEPARTURE,
 )
-from iquitos_citylearn.env.observation import forecast_hours, n_site_features
+from iquitos_citylearn.env.observation import site_features
 from iquitos_citylearn.env.setting import Setting
 from iquitos_citylearn.env.year import Years
 from iquitos_citylearn.params import Params
@@ -104,7 +104,7 @@ class CarReader:
         self._horizons = setting.horizons
         self._reference_kw = setting.tables.reference_power_kw
         tables = setting.tables
-        self._first = n_site_features(forecast_hours(tables), with_month_peak=tables.settles_month_peak)
+        self._first = len(site_features(tables, equipment))
         longest = (equipment.ev_capacity_kwh / (equipment.charger_efficiency * self.rating_kw)).max()
         if longest > self._horizons.energy_hours:
             raise ValueError(

@@ -11,6 +11,7 @@ from iquitos_citylearn.runtime.processes import run_in_processes
 from iquitos_citylearn.site.citylearn_files.writer import write_dataset
 from iquitos_citylearn.site.draw import DrawReport, draw_site
 from iquitos_citylearn.site.draw_files import replace_folder, write_draw
+from iquitos_citylearn.site.expectations import fit_expectations, write_expectations
 from iquitos_citylearn.site.model import Site
 from iquitos_citylearn.site.summary import summarise
 
@@ -18,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 def build_dataset(params: Params, data_folder: Path, metrics_folder: Path) -> None:
-    """Write `data/site`, `data/training/<seed>`, `data/evaluation/<seed>` and `metrics/dataset.json`.
+    """Write `data/site`, `data/training/<seed>`, `data/evaluation/<seed>`, `data/expectations.json` and `metrics/dataset.json`.
 
     Years are drawn in processes side by side; nothing is written before all are drawn.
     """
@@ -33,6 +34,7 @@ def build_dataset(params: Params, data_folder: Path, metrics_folder: Path) -> No
     replace_folder(data_folder / "site", lambda folder: write_dataset(headline[0], folder))
     replace_folder(data_folder / "training", partial(_write_draws, training))
     replace_folder(data_folder / "evaluation", partial(_write_draws, evaluation))
+    write_expectations(data_folder / "expectations.json", fit_expectations([site for site, _ in training.values()]))
     write_json(metrics_folder / "dataset.json", summary)
     for warning in summary["warnings"]:
         logger.warning(warning)

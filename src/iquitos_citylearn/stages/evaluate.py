@@ -21,13 +21,13 @@ def evaluate_agent(agent: str, params: Params) -> None:
     agent_params = params.agent(agent)
     records = _read_records(agent, agent_params.seeds)
     models = {seed: model_file(agent, seed) for seed in records}
-    constants = read_best_constants(REFERENCES, agent_params.action_mapping)
+    constants = read_best_constants(REFERENCES, agent_params.actions)
     with process_pool(CANDIDATES) as pool:
         tasks = [pool.submit(_run_trained, agent, seed, models[seed], records[seed], params) for seed in records]
         untrained = pool.submit(_run_untrained, agent, params)
         runs = [task.result() for task in tasks]
         figures_untrained = untrained.result()
-    years = read_evaluation_years(params, DATA, agent_params.action_mapping)
+    years = read_evaluation_years(params, DATA, agent_params.actions)
     evaluation = evaluation_of(policy_named(agent, params), runs, years, read_references(REFERENCES, years.seeds))
     del tasks, runs  # but for the median's
     extra = {

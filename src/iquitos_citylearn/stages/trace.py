@@ -37,7 +37,7 @@ def run_again(entry: PolicyEntry, params: Params) -> tuple[Rollout, Trace, Year]
 def _published(entry: PolicyEntry, params: Params) -> tuple[Policy, Years]:
     """Return a policy and the years that its result comes from."""
     if entry.kind is not Kind.AGENT:
-        years = read_evaluation_years(params, DATA, entry.action_mapping)
+        years = read_evaluation_years(params, DATA, entry.actions)
         return make_policy(entry, years, params), years
     from iquitos_citylearn.agents.algorithms import read_model  # noqa: PLC0415 - rules need no torch
     from iquitos_citylearn.training.seed import make_deterministic  # noqa: PLC0415
@@ -45,4 +45,4 @@ def _published(entry: PolicyEntry, params: Params) -> tuple[Policy, Years]:
     seed = read_json(result_file(entry.result_name))["seed"]
     make_deterministic(seed)
     policy = read_model(params.agent(entry.name).algorithm, model_file(entry.name, seed))
-    return policy, read_all_years(params, DATA, entry.action_mapping)
+    return policy, read_all_years(params, DATA, entry.actions)

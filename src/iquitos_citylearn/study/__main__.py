@@ -10,7 +10,7 @@ from pathlib import Path
 
 from iquitos_citylearn.evaluation.years import read_evaluation_years
 from iquitos_citylearn.optimum.front import co2_against_peak
-from iquitos_citylearn.params import load_params
+from iquitos_citylearn.params import Actions, load_params
 from iquitos_citylearn.policies.register import policies_of
 from iquitos_citylearn.runtime.artifacts import write_csv, write_json
 from iquitos_citylearn.runtime.folders import DATA, METRICS
@@ -42,7 +42,7 @@ def study_case(overlay: Path) -> None:
 
 def study_front() -> None:
     """Find the front of CO2 against peak import of the headline year."""
-    years = read_evaluation_years(load_params(PARAMS), DATA, "raw")
+    years = read_evaluation_years(load_params(PARAMS), DATA, Actions("raw"))
     front = co2_against_peak(years[0])
     target = RESULTS / "front"
     write_csv(target / "co2_against_peak.csv", front)

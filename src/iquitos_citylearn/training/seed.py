@@ -98,7 +98,14 @@ def training_setting(job: SeedJob) -> Setting:
     """Return the training years of an agent, prepared for environments."""
     sites = [read_draw(folder) for folder in sorted(job.training_folder.iterdir())]
     keys = range(1, len(sites) + 1)
-    setting = make_setting(sites, job.params.environment, job.params.reward, job.agent_params.action_mapping, keys)
+    setting = make_setting(
+        sites,
+        job.params.environment,
+        job.params.reward,
+        job.agent_params.action_mapping,
+        keys,
+        bess_mapping=job.agent_params.bess_mapping,
+    )
     del sites
     return_free_memory()  # of the tables' making: as much as the tables themselves, for as long as the training lasts
     return setting
