@@ -380,6 +380,32 @@ class Actions(NamedTuple):
     bess: str = "greedy_offset"
 
 
+class RolloutParams(_Section):
+    """The policy `rollout`."""
+
+    n_scenarios: Annotated[int, Field(ge=1, le=1000)]
+    seed: Seed
+    peak_weight_start: NonNegative
+    peak_weight_end: NonNegative
+
+
+class MpcParams(_Section):
+    """The policy `mpc`."""
+
+    n_scenarios: Annotated[int, Field(ge=1, le=100)]
+    spread: NonNegative
+    pv_share: Annotated[float, Field(ge=-5, le=5)]
+    peak_weight: NonNegative
+    stored_worth_share: Fraction
+
+
+class ControlParams(_Section):
+    """Controllers that plan ahead with forecasts."""
+
+    mpc: MpcParams
+    rollout: RolloutParams
+
+
 class AgentParams(_Section):
     """Training of one agent; `kwargs` are those of its algorithm, a class that builds on Stable-Baselines3."""
 
@@ -447,6 +473,7 @@ class Params(_Section):
     environment: EnvironmentParams
     reward: RewardParams
     evaluation: EvaluationParams
+    control: ControlParams
     train: TrainParams
 
     def agent(self, name: str) -> AgentParams:

@@ -34,8 +34,8 @@ BEST_RATIO = 2.0
 """Largest ratio of forecast to mean that counts."""
 SHORT_KWH = 1e-6
 """Shortage that counts as none [kWh]."""
-HALVINGS = 24
-"""Steps of bisection: the last one is below a ten-thousandth of a kW for levels up to a MW."""
+HALVINGS = 20
+"""Steps of bisection: the last one is a thousandth of a kW for levels up to a MW."""
 
 
 class Caution(NamedTuple):
@@ -103,7 +103,7 @@ def write_path(
         Relative standard deviation of its error an hour ahead.
     """
     n_forecast = forecast_kw.shape[0]
-    day_ratio = _day_ratio(expected, hour, forecast_kw)
+    of_day = day_ratio(expected, hour, forecast_kw)
     decay, spread_left = 1.0, 1.0
     for k in range(n_hours):
         h = (hour + k) % HOURS_PER_DAY
@@ -116,13 +116,13 @@ def write_path(
         if k < n_forecast:
             lacking -= forecast_kw[k] * max(0.0, 1.0 - caution.pv_error * error_std * np.sqrt(k + 1.0))
         else:
-            ratio = day_ratio if hour + k < HOURS_PER_DAY else 1.0
+            ratio = of_day if hour + k < HOURS_PER_DAY else 1.0
             lacking -= expected.pv_mean_kw[h] * ratio * caution.pv_beyond
         out[k] = lacking
 
 
 @inner_kernel
-def _day_ratio(expected: Expectations, hour: int, forecast_kw: FloatArray) -> float:
+def day_ratio(expected: Expectations, hour: int, forecast_kw: FloatArray) -> float:
     """Return the ratio of forecast to mean over the hours of the forecast; 1 where they say little of the day."""
     forecast, mean = 0.0, 0.0
     for k in range(forecast_kw.shape[0]):
@@ -177,16 +177,30 @@ def shortage_kwh(
 
 
 @inner_kernel
+def lasts(
+    store: Store, stored_kwh: float, path: Path, n_hours: int, cars_kw: float, import_kw: float, later_kw: float
+) -> bool:
+    """Return whether nothing is short; the parameters of `shortage_kwh`, which this leaves at the first shortage."""
+    for k in range(n_hours):
+        request = (import_kw - cars_kw if k == 0 else later_kw) - path[k]
+        after = stored_after(store, stored_kwh, request)
+        if request < 0.0 and exchanged(store, stored_kwh, after) - request > SHORT_KWH:
+            return False
+        stored_kwh = after
+    return True
+
+
+@inner_kernel
 def grid_level(store: Store, stored_kwh: float, path: Path, n_hours: int, cars_kw: float) -> float:
     """Return the least constant import with which the battery lasts, 0 at least [kW]."""
-    if shortage_kwh(store, stored_kwh, path, n_hours, cars_kw, 0.0, 0.0) <= SHORT_KWH:
+    if lasts(store, stored_kwh, path, n_hours, cars_kw, 0.0, 0.0):
         return 0.0
     low, high = 0.0, path[0] + cars_kw
     for k in range(1, n_hours):
         high = max(high, path[k])
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
-        if shortage_kwh(store, stored_kwh, path, n_hours, cars_kw, middle, middle) <= SHORT_KWH:
+        if lasts(store, stored_kwh, path, n_hours, cars_kw, middle, middle):
             high = middle
         else:
             low = middle
@@ -196,14 +210,14 @@ def grid_level(store: Store, stored_kwh: float, path: Path, n_hours: int, cars_k
 @inner_kernel
 def least_import(store: Store, stored_kwh: float, path: Path, n_hours: int, cars_kw: float, cap_kw: float) -> float:
     """Return the least import of this hour with which the battery lasts under a cap; negative if it can't [kW]."""
-    if shortage_kwh(store, stored_kwh, path, n_hours, cars_kw, 0.0, cap_kw) <= SHORT_KWH:
+    if lasts(store, stored_kwh, path, n_hours, cars_kw, 0.0, cap_kw):
         return 0.0
-    if shortage_kwh(store, stored_kwh, path, n_hours, cars_kw, cap_kw, cap_kw) > SHORT_KWH:
+    if not lasts(store, stored_kwh, path, n_hours, cars_kw, cap_kw, cap_kw):
         return -1.0
     low, high = 0.0, cap_kw
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
-        if shortage_kwh(store, stored_kwh, path, n_hours, cars_kw, middle, cap_kw) <= SHORT_KWH:
+        if lasts(store, stored_kwh, path, n_hours, cars_kw, middle, cap_kw):
             high = middle
         else:
             low = middle
@@ -255,8 +269,26 @@ def level_target(
     cars_kw : float
         What the connected cars need in the hour that begins now [kW].
     """
+    target: float = deferred_import(rule, store, stored_kwh, peak_kw, mild, n_hours, cars_kw)
+    if target < 0.0:
+        target = even_import(rule, store, stored_kwh, peak_kw, cautious, n_hours, cars_kw)
+    return target
+
+
+@inner_kernel
+def deferred_import(
+    rule: LevelRule, store: Store, stored_kwh: float, peak_kw: float, mild: Path, n_hours: int, cars_kw: float
+) -> float:
+    """Return the first branch of `level_target`, negative where the battery does not last [kW]."""
     cap = max(rule.floor_kw, rule.peak_share * peak_kw)
-    least = least_import(store, stored_kwh, mild, n_hours, cars_kw, cap)
-    if least >= 0.0:
-        return least
+    least: float = least_import(store, stored_kwh, mild, n_hours, cars_kw, cap)
+    return least
+
+
+@inner_kernel
+def even_import(
+    rule: LevelRule, store: Store, stored_kwh: float, peak_kw: float, cautious: Path, n_hours: int, cars_kw: float
+) -> float:
+    """Return the second branch of `level_target` [kW]."""
+    cap = max(rule.floor_kw, rule.peak_share * peak_kw)
     return max(cap, grid_level(store, stored_kwh, cautious, n_hours, cars_kw))

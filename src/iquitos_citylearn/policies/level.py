@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iquitos_citylearn.env.action import bess_entry
-from iquitos_citylearn.env.observation import site_features
 from iquitos_citylearn.env.physics import dispatches_bess
 from iquitos_citylearn.env.setting import Setting
 from iquitos_citylearn.env.year import Years
 from iquitos_citylearn.params import Params
 from iquitos_citylearn.policies.policy import Rule
 from iquitos_citylearn.policies.rules import required
+from iquitos_citylearn.policies.scenarios import SiteReader
 from iquitos_citylearn.site.model import FloatArray
 
 MOST = 2.0
@@ -38,7 +38,7 @@ class ImportTarget(Rule):
         self._cars = cars
         self._dispatches = dispatches_bess(setting.equipment)
         self._power_kw = float(setting.equipment.bess[0]["nominal_power_kw"])
-        self._names = site_features(setting.tables, setting.equipment)
+        self.reader = SiteReader(setting)
         self._scale_kw = setting.lookahead.scale_kw
 
     def decide(self, observation: NDArray[np.float32]) -> FloatArray:
@@ -51,11 +51,7 @@ class ImportTarget(Rule):
 
     def target_kw(self, observation: NDArray[np.float32]) -> FloatArray:
         """Return the import target of each observation [kW], shape (batch,)."""
-        return self.entry(observation, "level_target") * self._scale_kw
-
-    def entry(self, observation: NDArray[np.float32], name: str) -> FloatArray:
-        """Return an entry of the site's part of the observation, shape (batch,)."""
-        return observation[:, self._names.index(name)].astype(np.float64)
+        return self.reader.entry(observation, "level_target") * self._scale_kw
 
 
 def level(years: Years, params: Params, seed: int) -> Rule:

@@ -17,10 +17,11 @@ UNCONTROLLED = "uncontrolled"
 
 
 class Kind(StrEnum):
-    """Kind of a policy."""
+    """Kind of a policy; a controller plans ahead with forecasts, without foresight."""
 
     AGENT = "agent"
     RULE = "rule"
+    CONTROLLER = "controller"
     OPTIMUM = "optimum"
 
 
@@ -120,6 +121,25 @@ REGISTER: tuple[PolicyEntry, ...] = (
         action_mapping="need_limited",
         maker="iquitos_citylearn.policies.level:level",
         params=("environment.level",),
+        replayed_in_full=True,
+        needs_dispatched_bess=True,
+    ),
+    PolicyEntry(
+        name="mpc",
+        kind=Kind.CONTROLLER,
+        summary="plan cars and battery by a linear program in every hour, with forecasts and scenarios",
+        action_mapping="need_limited",
+        maker="iquitos_citylearn.policies.mpc:mpc",
+        params=("control.mpc",),
+        replayed_in_full=True,
+    ),
+    PolicyEntry(
+        name="rollout",
+        kind=Kind.CONTROLLER,
+        summary="improve on `level`: try import targets over scenarios until PV refills the battery",
+        action_mapping="need_limited",
+        maker="iquitos_citylearn.policies.policy_improvement:rollout",
+        params=("environment.level", "control.rollout"),
         replayed_in_full=True,
         needs_dispatched_bess=True,
     ),

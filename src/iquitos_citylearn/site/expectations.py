@@ -31,6 +31,8 @@ class Expectations(NamedTuple):
         Power of all chargers when every car charges at once what its driver asked for [kW].
     pv_mean_kw : ndarray
         PV generation [kW].
+    price_usd_per_kwh : ndarray
+        Tariff, mean of the hour.
     pv_day_std : float
         Standard deviation of the logarithm of a day's PV energy.
     refill_hour : int
@@ -44,6 +46,7 @@ class Expectations(NamedTuple):
     cars_mean_kw: FloatArray
     cars_std_kw: FloatArray
     pv_mean_kw: FloatArray
+    price_usd_per_kwh: FloatArray
     pv_day_std: float
     refill_hour: int
 
@@ -68,6 +71,7 @@ def fit_expectations(sites: Sequence[Site]) -> Expectations:
     load_mean, load_std = _by_hour(hour, load)
     cars_mean, cars_std = _by_hour(hour, cars)
     pv_mean, _ = _by_hour(hour, pv)
+    price, _ = _by_hour(hour, np.concatenate([site.price_usd_per_kwh for site in sites]))
     return Expectations(
         load_mean_kw=load_mean,
         load_std_kw=load_std,
@@ -75,6 +79,7 @@ def fit_expectations(sites: Sequence[Site]) -> Expectations:
         cars_mean_kw=cars_mean,
         cars_std_kw=cars_std,
         pv_mean_kw=pv_mean,
+        price_usd_per_kwh=price,
         pv_day_std=_day_std(sites),
         refill_hour=_refill_hour(pv_mean, load_mean + cars_mean),
     )
