@@ -121,6 +121,17 @@ def policies() -> None:
 
 
 @app.command()
+def fit_level(
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the search.")] = 0,
+    generations: Annotated[int, typer.Option(min=1, help="Generations of the search.")] = 20,
+) -> None:
+    """Fit the constants of the rule `level` to the training years, and print them as `params.yaml` wants them."""
+    from iquitos_citylearn.stages.fit_level import fitted_constants
+
+    _say(fitted_constants(_params(), seed=seed, generations=generations))
+
+
+@app.command()
 def rules() -> None:
     """Run the rules whose headline year is not replayed in full over the evaluation years."""
     from iquitos_citylearn.stages.rules import evaluate_rules

@@ -38,6 +38,9 @@ PER_CHARGER: Mapping[type[BasePolicy], type[BasePolicy]] = {
 }
 """The network shared by all chargers that takes the place of a flat one."""
 
+DEFAULT_GAMMA = 0.99
+"""Discount of Stable-Baselines3's learners where params give none."""
+
 NOT_IN_A_MODEL = (
     "start_time",
     "_last_obs",
@@ -137,13 +140,13 @@ def _policy_and_kwargs(
     kwargs["policy_kwargs"] |= {
         "energy_hours": environment.energy_horizon_hours,
         "departure_hours": environment.departure_horizon_hours,
-        **with_bess,
-    }
+    } | with_bess
     if issubclass(chosen, OffPolicyAlgorithm):
         if kwargs.get("n_steps", 1) != 1:
             raise ValueError(f"kwargs.n_steps is {kwargs['n_steps']}; networks shared by chargers learn from one step")
         kwargs["policy_kwargs"]["action_mapping"] = params.action_mapping
         buffer, kwargs["replay_buffer_class"] = "replay_buffer_kwargs", PerChargerReplayBuffer
+        with_bess |= {"gamma": kwargs.get("gamma", DEFAULT_GAMMA)} if with_bess else {}
     else:
         buffer, kwargs["rollout_buffer_class"] = "rollout_buffer_kwargs", PerChargerRolloutBuffer
     kwargs[buffer] = dict(kwargs.get(buffer, {})) | with_bess

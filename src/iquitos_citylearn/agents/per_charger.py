@@ -83,11 +83,28 @@ class PerChargerRolloutBuffer(RolloutBuffer):
         Whether a last column is the stationary battery's; it is always there, so that its episode is the year.
     charger_share : float
         Share of the chargers that an update takes of each step.
+    bess_gamma : float or None
+        Discount of the battery's rewards; None: that of the learner. A night is longer than a car's stay.
+    bess_reward_scale : float
+        Factor on the battery's part of the reward.
     """
 
-    def __init__(self, *args: Any, with_bess: bool = False, charger_share: float = 1.0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        with_bess: bool = False,
+        charger_share: float = 1.0,
+        bess_gamma: float | None = None,
+        bess_reward_scale: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
         self.with_bess = with_bess
         super().__init__(*args, **kwargs)
+        self.discounts = np.full(self.action_dim, self.gamma, dtype=np.float32)
+        self.scales = np.ones(self.action_dim, dtype=np.float32)
+        if with_bess:
+            self.discounts[-1] = self.gamma if bess_gamma is None else bess_gamma
+            self.scales[-1] = bess_reward_scale
         self.drawn = DrawnChargers(self.obs_shape[0], self.action_dim, charger_share, with_bess=with_bess)
 
     def reset(self) -> None:
@@ -109,7 +126,7 @@ class PerChargerRolloutBuffer(RolloutBuffer):
         """Add a step; reward, value and log_prob have shape (n_envs, n_chargers)."""
         self.observations[self.pos] = obs
         self.actions[self.pos] = action
-        self.rewards[self.pos] = reward
+        self.rewards[self.pos] = reward * self.scales
         self.episode_starts[self.pos] = episode_start
         self.values[self.pos] = value.cpu().numpy()
         self.log_probs[self.pos] = log_prob.cpu().numpy()
@@ -138,8 +155,8 @@ class PerChargerRolloutBuffer(RolloutBuffer):
         next_values = last_values.cpu().numpy() * (1.0 - dones[:, None])
         advantage = np.zeros_like(next_values)
         for step in reversed(range(self.buffer_size)):
-            delta = self.rewards[step] + self.gamma * next_values - self.values[step]
-            advantage = (delta + self.gamma * self.gae_lambda * advantage) * connected[step]
+            delta = self.rewards[step] + self.discounts * next_values - self.values[step]
+            advantage = (delta + self.discounts * self.gae_lambda * advantage) * connected[step]
             self.advantages[step] = advantage
             same_year = 1.0 - self.episode_starts[step][:, None]
             next_values = self.values[step] * same_year
@@ -169,17 +186,48 @@ class PerChargerReplayBuffer(ReplayBuffer):
         Whether the last action is the stationary battery's.
     charger_share : float
         Share of the chargers that an update takes of each transition, the same in observation and next observation.
+    gamma : float
+        Discount of the learner.
+    bess_gamma, bess_reward_scale
+        As for `PerChargerRolloutBuffer`. SAC has one discount for all entries and multiplies it by 1 - `dones`, which
+        here turns it into the battery's.
     """
 
-    def __init__(self, *args: Any, with_bess: bool = False, charger_share: float = 1.0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        with_bess: bool = False,
+        charger_share: float = 1.0,
+        gamma: float = 1.0,
+        bess_gamma: float | None = None,
+        bess_reward_scale: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self._bess_discount = 1.0 if bess_gamma is None else bess_gamma / gamma
+        self._bess_reward_scale = bess_reward_scale
         self.rewards = np.zeros((self.buffer_size, self.n_envs, self.action_dim), dtype=np.float32)
         self.drawn = DrawnChargers(self.obs_shape[0], self.action_dim, charger_share, with_bess=with_bess)
+
+    def add(
+        self,
+        obs: NDArray[Any],
+        next_obs: NDArray[Any],
+        action: NDArray[Any],
+        reward: NDArray[Any],
+        done: NDArray[Any],
+        infos: list[dict[str, Any]],
+    ) -> None:
+        """Add a transition; reward has shape (n_envs, n_actions)."""
+        if self.drawn.with_bess:
+            reward = np.concatenate([reward[:, :-1], reward[:, -1:] * self._bess_reward_scale], axis=1)
+        super().add(obs, next_obs, action, reward, done, infos)
 
     def _get_samples(self, batch_inds: NDArray[Any], env: VecNormalize | None = None) -> ReplayBufferSamples:
         if self.drawn.are_all:
             samples = super()._get_samples(batch_inds, env)
-            return samples._replace(dones=samples.dones.repeat_interleave(self.action_dim, dim=0))
+            ends = self._ends(samples.dones.cpu().numpy().ravel(), self.action_dim)
+            return samples._replace(dones=self.to_torch(ends))
         envs = np.random.randint(self.n_envs, size=len(batch_inds))  # noqa: NPY002 - as Stable-Baselines3 draws it
         observed, acting = self.drawn.draw(len(envs))
         dones = self.dones[batch_inds, envs] * (1.0 - self.timeouts[batch_inds, envs])
@@ -188,10 +236,17 @@ class PerChargerReplayBuffer(ReplayBuffer):
             _taken(self.observations, steps, observed),
             _taken(self.actions, steps, acting),
             _taken(self.next_observations, steps, observed),
-            np.repeat(dones, self.drawn.n_actions).reshape(-1, 1),
+            self._ends(dones, self.drawn.n_actions),
             _taken(self.rewards, steps, acting).reshape(-1, 1),
         )
         return ReplayBufferSamples(*map(self.to_torch, arrays))
+
+    def _ends(self, dones: NDArray[np.float32], n_actions: int) -> NDArray[np.float32]:
+        """Return `dones` per step and action, shape (n_steps x n_actions, 1); the battery's carry its discount."""
+        ends = np.repeat(dones[:, None], n_actions, axis=1)
+        if self.drawn.with_bess:
+            ends[:, -1] = 1.0 - (1.0 - dones) * self._bess_discount
+        return ends.reshape(-1, 1)
 
 
 def _taken(array: NDArray[np.float32], steps: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from iquitos_citylearn.env.action import check_agent_actions
 from iquitos_citylearn.env.hour import observe, write_reward, write_simulator_actions
 from iquitos_citylearn.env.kernels import inner_kernel, kernel
-from iquitos_citylearn.env.physics import State, advance_env, apply_actions_env, make_state, reset_env
+from iquitos_citylearn.env.physics import State, advance_env, apply_actions_env, make_state, reset_env, start_env
 from iquitos_citylearn.env.reward import N_TERMS
 from iquitos_citylearn.env.setting import Setting, make_spaces
 from iquitos_citylearn.site.model import FloatArray
@@ -82,6 +82,13 @@ class Batch:
         """Put environment e at the start of a year and write its observation."""
         _reset_and_observe(self.setting, self.state, self.outputs, e, year)
 
+    def start_within(self, e: int, year: int, step: int, bess_soc: float, peak_kw: float) -> None:
+        """Put environment e before a step of a year, with a battery and a month's peak that it might have by then.
+
+        Cars connected at that step count as arriving in it.
+        """
+        _start_and_observe(self.setting, self.state, self.outputs, e, year, step, bess_soc, peak_kw)
+
     def step(self, actions: NDArray[np.float32] | FloatArray) -> None:
         """Step every environment by an hour and fill the outputs.
 
@@ -142,6 +149,15 @@ def _make_outputs(setting: Setting, n_envs: int) -> Outputs:
 def _reset_and_observe(setting: Setting, state: State, outputs: Outputs, e: int, year: int) -> None:
     reset_env(setting.equipment, setting.years, state, e, year)
     state.peak_kw[e] = 0.0
+    _observe(setting, state, outputs, e)
+
+
+@kernel()
+def _start_and_observe(
+    setting: Setting, state: State, outputs: Outputs, e: int, year: int, step: int, bess_soc: float, peak_kw: float
+) -> None:
+    start_env(setting.equipment, setting.years, state, e, year, step, bess_soc)
+    state.peak_kw[e] = peak_kw
     _observe(setting, state, outputs, e)
 
 

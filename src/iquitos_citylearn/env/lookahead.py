@@ -26,7 +26,7 @@ from iquitos_citylearn.env.night import (
     shortage_kwh,
     write_path,
 )
-from iquitos_citylearn.params import CautionParams, EnvironmentParams
+from iquitos_citylearn.params import EnvironmentParams, LevelParams
 from iquitos_citylearn.site.clock import HOURS_PER_DAY
 from iquitos_citylearn.site.expectations import Expectations
 from iquitos_citylearn.site.model import FloatArray, IntArray, Site
@@ -58,6 +58,10 @@ class Lookahead(NamedTuple):
         Scale of import targets [kW].
     hour : ndarray of int64, shape (Y, T)
         Hour of the day that begins with the step.
+    residual : ndarray, shape (Y, T)
+        Standardised residual of the load metered in the hour before.
+    forecast_kw : ndarray, shape (Y, T, n_forecast)
+        PV forecast of the step [kW].
     path_kwh : ndarray of float32, shape (Y, T, 4, 24)
         Mild, cautious, expected and careful path from each step (`night.write_path`).
     known : ndarray of float32, shape (Y, T, 5)
@@ -70,6 +74,8 @@ class Lookahead(NamedTuple):
     error_std: float
     scale_kw: float
     hour: IntArray
+    residual: FloatArray
+    forecast_kw: FloatArray
     path_kwh: NDArray[np.float32]
     known: NDArray[np.float32]
 
@@ -100,33 +106,51 @@ def make_lookahead(
         From the training years.
     """
     bess = equipment.bess[0]
-    scale_kw = expected.scale_kw
-    rule = LevelRule(
-        params.level.floor_share * scale_kw,
-        float(params.level.peak_share),
-        _caution(params.level.mild),
-        _caution(params.level.cautious),
-    )
     store = Store(
         float(bess["min_energy_kwh"]),
         float(bess["capacity_kwh"]),
         float(bess["nominal_power_kw"]),
         float(bess["efficiency"][int(bess["n_efficiency"]) - 1]) ** 0.5,
     )
-    error_std = float(params.forecast_error_std)
     if equipment.bess_automatic or not equipment.bess_present:
         sites = ()
     n_steps = sites[0].n_steps if sites else 0
-    hour = np.zeros((len(sites), n_steps), dtype=np.int64)
-    path_kwh = np.zeros((len(sites), n_steps, N_PATHS, HOURS_PER_DAY), dtype=np.float32)
-    known = np.zeros((len(sites), n_steps, N_KNOWN), dtype=np.float32)
+    shape = (len(sites), n_steps)
+    lookahead = Lookahead(
+        expected=expected,
+        rule=make_level_rule(params.level, expected),
+        store=store,
+        error_std=float(params.forecast_error_std),
+        scale_kw=expected.scale_kw,
+        hour=np.zeros(shape, dtype=np.int64),
+        residual=np.zeros(shape),
+        forecast_kw=forecast_kw[: len(sites)],
+        path_kwh=np.zeros((*shape, N_PATHS, HOURS_PER_DAY), dtype=np.float32),
+        known=np.zeros((*shape, N_KNOWN), dtype=np.float32),
+    )
     for y, site in enumerate(sites):
-        hour[y] = site.hour - 1
-        residual = load_residual(site.load_kwh.astype(np.float32).astype(np.float64), hour[y], expected)
-        cautions = (rule.mild, rule.cautious, EXPECTED, CAREFUL)
-        _write_paths(path_kwh[y], expected, cautions, hour[y], residual, forecast_kw[y], error_std)
-        _write_known(known[y], site, hour[y], residual, price[y], expected, forecast_kw.shape[2])
-    return Lookahead(expected, rule, store, error_std, scale_kw, hour, path_kwh, known)
+        lookahead.hour[y] = site.hour - 1
+        load = site.load_kwh.astype(np.float32).astype(np.float64)
+        lookahead.residual[y] = load_residual(load, lookahead.hour[y], expected)
+        _write_known(lookahead.known[y], site, lookahead.hour[y], lookahead.residual[y], price[y], expected, forecast_kw.shape[2])
+    if sites:
+        _write_paths(lookahead)
+    return lookahead
+
+
+def with_level(lookahead: Lookahead, constants: LevelParams) -> Lookahead:
+    """Return the lookahead under other constants of the rule `level`."""
+    changed = lookahead._replace(
+        rule=make_level_rule(constants, lookahead.expected), path_kwh=np.zeros_like(lookahead.path_kwh)
+    )
+    _write_paths(changed)
+    return changed
+
+
+def make_level_rule(constants: LevelParams, expected: Expectations) -> LevelRule:
+    """Return the constants of the rule `level` at a site."""
+    paths = (Caution(*map(float, path.model_dump().values())) for path in (constants.mild, constants.cautious))
+    return LevelRule(constants.floor_share * expected.scale_kw, float(constants.peak_share), *paths)
 
 
 def load_residual(load_kwh: FloatArray, hour: IntArray, expected: Expectations) -> FloatArray:
@@ -198,26 +222,16 @@ def write_lookahead(
     out[at + 6] = min(1.0, target_kw(lookahead, y, t, stored, peak_kw, cars_kw) / scale)
 
 
-def _caution(params: CautionParams) -> Caution:
-    return Caution(float(params.load_std), float(params.pv_error), float(params.pv_beyond))
-
-
 @kernel()
-def _write_paths(
-    out: NDArray[np.float32],
-    expected: Expectations,
-    cautions: tuple[Caution, Caution, Caution, Caution],
-    hour: IntArray,
-    residual: FloatArray,
-    forecast_kw: FloatArray,
-    error_std: float,
-) -> None:
-    for t in range(out.shape[0]):
-        n_hours = hours_to_refill(expected.refill_hour, hour[t])
-        for path in range(N_PATHS):
-            write_path(
-                out[t, path], n_hours, expected, cautions[path], hour[t], residual[t], forecast_kw[t], error_std
-            )
+def _write_paths(lookahead: Lookahead) -> None:
+    expected, rule = lookahead.expected, lookahead.rule
+    for y in range(lookahead.hour.shape[0]):
+        for t in range(lookahead.hour.shape[1]):
+            hour, z, forecast_kw = lookahead.hour[y, t], lookahead.residual[y, t], lookahead.forecast_kw[y, t]
+            n_hours = hours_to_refill(expected.refill_hour, hour)
+            for path, caution in enumerate((rule.mild, rule.cautious, EXPECTED, CAREFUL)):
+                out = lookahead.path_kwh[y, t, path]
+                write_path(out, n_hours, expected, caution, hour, z, forecast_kw, lookahead.error_std)
 
 
 def _write_known(

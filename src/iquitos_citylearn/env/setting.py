@@ -89,11 +89,8 @@ def single_year(setting: Setting, year: int) -> Setting:
     )
     lookahead = setting.lookahead
     if len(lookahead.hour):
-        lookahead = lookahead._replace(
-            hour=lookahead.hour[year : year + 1],
-            path_kwh=lookahead.path_kwh[year : year + 1],
-            known=lookahead.known[year : year + 1],
-        )
+        by_year = ("hour", "residual", "forecast_kw", "path_kwh", "known")
+        lookahead = lookahead._replace(**{name: getattr(lookahead, name)[year : year + 1] for name in by_year})
     return setting._replace(years=years, tables=tables, lookahead=lookahead)
 
 

@@ -12,7 +12,12 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 from iquitos_citylearn.env.batch import Batch
 from iquitos_citylearn.env.physics import dispatches_bess
 from iquitos_citylearn.env.setting import Setting, make_spaces
+from iquitos_citylearn.site.clock import HOURS_PER_DAY
 from iquitos_citylearn.site.model import FloatArray
+
+
+HIGHEST_START_PEAK = 0.5
+"""Largest month's peak at which a training starts within a year, over the scale of levels."""
 
 
 class ChargingVecEnv(VecEnv):
@@ -47,9 +52,16 @@ class ChargingVecEnv(VecEnv):
         self._actions: FloatArray = np.zeros((n_envs, *action_space.shape))
 
     def reset(self) -> VecEnvObs:
-        """Start a newly drawn year in every environment."""
+        """Start a newly drawn year in every environment; with a battery under the agent somewhere within it.
+
+        What such a battery is worth depends on the day of the month, and environments that all begin in January would
+        see few of them.
+        """
         for e in range(self.num_envs):
-            self._start_year(e)
+            if self.with_bess:
+                self._start_within_year(e)
+            else:
+                self._start_year(e)
         return self.outputs.observation.copy()
 
     def step_async(self, actions: NDArray[np.float32]) -> None:
@@ -111,5 +123,16 @@ class ChargingVecEnv(VecEnv):
         return chosen
 
     def _start_year(self, e: int) -> None:
-        year = int(self.rng.integers(self.setting.years.load_kwh.shape[0]))
-        self._batch.start_year(e, year)
+        self._batch.start_year(e, self._drawn_year())
+
+    def _start_within_year(self, e: int) -> None:
+        """Start at a drawn midnight, when no car is connected, with a drawn charge and month's peak."""
+        store, scale_kw = self.setting.lookahead.store, self.setting.lookahead.scale_kw
+        year = self._drawn_year()
+        step = HOURS_PER_DAY * int(self.rng.integers(max(1, self._n_steps // HOURS_PER_DAY)))
+        soc = self.rng.uniform(store.min_kwh / store.capacity_kwh, 1.0)
+        peak_kw = self.rng.uniform(0.0, HIGHEST_START_PEAK * scale_kw)
+        self._batch.start_within(e, year, step, soc, peak_kw)
+
+    def _drawn_year(self) -> int:
+        return int(self.rng.integers(self.setting.years.load_kwh.shape[0]))
