@@ -30,8 +30,7 @@ rule_offset     the same with an import of the target of the rule `level` + A v 
 ==============  =========================================================================================
 
 G is the scale of levels (the highest mean of load and cars in an hour of the day), A a quarter of it; imports are 0 at
-least. All of this helps the learner, `rule_offset` most. A policy that gives no entry leaves the battery to v = 0 under
-`greedy_offset`.
+least. All of this helps the learner, `rule_offset` most. A policy without an entry for the battery gives v = 0.
 """
 
 from collections.abc import Mapping

@@ -132,7 +132,9 @@ def make_lookahead(
         lookahead.hour[y] = site.hour - 1
         load = site.load_kwh.astype(np.float32).astype(np.float64)
         lookahead.residual[y] = load_residual(load, lookahead.hour[y], expected)
-        _write_known(lookahead.known[y], site, lookahead.hour[y], lookahead.residual[y], price[y], expected, forecast_kw.shape[2])
+        _write_known(
+            lookahead.known[y], site, lookahead.hour[y], lookahead.residual[y], price[y], expected, forecast_kw.shape[2]
+        )
     if sites:
         _write_paths(lookahead)
     return lookahead
@@ -171,9 +173,7 @@ def target_kw(lookahead: Lookahead, y: int, t: int, stored_kwh: float, peak_kw: 
     """Return the import target of the rule `level` at step t of year y (`night.level_target`) [kW]."""
     n_hours = hours_to_refill(lookahead.expected.refill_hour, lookahead.hour[y, t])
     mild, cautious = lookahead.path_kwh[y, t, MILD_PATH], lookahead.path_kwh[y, t, CAUTIOUS_PATH]
-    target: float = level_target(
-        lookahead.rule, lookahead.store, stored_kwh, peak_kw, mild, cautious, n_hours, cars_kw
-    )
+    target: float = level_target(lookahead.rule, lookahead.store, stored_kwh, peak_kw, mild, cautious, n_hours, cars_kw)
     return target
 
 

@@ -170,9 +170,7 @@ class RecedingHorizonProgram:
         fixed[:, n_hours:] = -EVERYTHING
         row_lower, row_upper = self._row_lower.copy(), self._row_upper.copy()
         row_lower[self._balance] = fixed
-        row_lower[self._balance[0, 0]] = float(
-            (scenarios.load_kw[:, 0] - scenarios.pv_kw[:, 0]).mean()
-        )
+        row_lower[self._balance[0, 0]] = float((scenarios.load_kw[:, 0] - scenarios.pv_kw[:, 0]).mean())
         if self._with_store:
             row_lower[self._energy_rows[0, 0]] = row_upper[self._energy_rows[0, 0]] = stored_kwh
         row_lower[self._need_rows] = row_upper[self._need_rows] = classes.need_kwh

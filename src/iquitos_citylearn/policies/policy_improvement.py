@@ -30,7 +30,13 @@ from iquitos_citylearn.params import Params, RolloutParams
 from iquitos_citylearn.policies.level import ImportTarget
 from iquitos_citylearn.policies.policy import Rule
 from iquitos_citylearn.policies.rules import required
-from iquitos_citylearn.policies.scenarios import Scenarios, draw_noise, lasts_without_grid, no_scenarios, write_scenarios
+from iquitos_citylearn.policies.scenarios import (
+    Scenarios,
+    draw_noise,
+    lasts_without_grid,
+    no_scenarios,
+    write_scenarios,
+)
 from iquitos_citylearn.site.clock import HOURS_PER_DAY
 from iquitos_citylearn.site.model import FloatArray
 
@@ -131,9 +137,7 @@ class RolloutPolicy(ImportTarget):
 @kernel(_nrt=True)
 def best_target(lookahead: Lookahead, scenarios: Scenarios, outlook: Outlook) -> float:
     """Return the import target of least mean cost over the scenarios [kW]."""
-    if outlook.rule_kw <= 0.0 and lasts_without_grid(
-        lookahead.store, scenarios, outlook.stored_kwh, outlook.n_hours
-    ):
+    if outlook.rule_kw <= 0.0 and lasts_without_grid(lookahead.store, scenarios, outlook.stored_kwh, outlook.n_hours):
         return 0.0
     best, best_cost = 0.0, np.inf
     mild, cautious = np.zeros(HOURS_PER_DAY, dtype=np.float32), np.zeros(HOURS_PER_DAY, dtype=np.float32)

@@ -91,15 +91,18 @@ def _follow_params(pipeline: dict[str, Any], params: Params) -> None:
     _set_items(defined["evaluate"]["foreach"], agents)
     rules = rules_on_the_twin(params)
     defined["rules"]["metrics"][:] = [{_result(entry): {"cache": False}} for entry in rules]
-    read = sorted({name for entry in rules for name in entry.params})
-    defined["rules"]["params"][:] = [
-        *(item for item in defined["rules"]["params"] if not isinstance(item, str) or item in SHARED_PARAMS),
-        *(name for name in read if name not in SHARED_PARAMS),
-    ]
-    defined["rules"]["params"].sort(key=lambda item: not isinstance(item, str))
+    _set_params(defined["rules"]["params"], rules)
+    _set_params(defined["baseline"]["do"]["params"], baselines(params))
     deps = defined["compare"]["deps"]
     deps[:] = [*map(_result, entries), *(dependency for dependency in deps if is_module(dependency))]
     _set_agents(pipeline, [entry.name for entry in agents], params)
+
+
+def _set_params(items: list[Any], entries: list[PolicyEntry]) -> None:
+    """Keep the params that every evaluation reads, and name after them what these policies read besides."""
+    read = {name for entry in entries for name in entry.params if name.partition(".")[0] not in SHARED_PARAMS}
+    kept = [item for item in items if not isinstance(item, str) or item in SHARED_PARAMS]
+    items[:] = sorted([*kept, *sorted(read)], key=lambda item: not isinstance(item, str))
 
 
 def _set_items(items: dict[str, str], entries: list[PolicyEntry]) -> None:
