@@ -24,7 +24,7 @@ FIGURES = ("co2_kg", "cost_usd")
 ROUNDING = 1e-3
 """Kilogrammes and dollars: data sets hold energies and SOCs in float32."""
 # The load alone takes up to 540 kW on these days.
-CHANGES = {"agent_bess": {}, "weak_grid": {"site": {"grid": {"import_limit_kw": 542}}}}
+CHANGES = {"demand_charge": {}, "weak_grid": {"site": {"grid": {"import_limit_kw": 542}}}}
 
 
 @pytest.fixture(scope="module", params=CHANGES)
@@ -76,7 +76,7 @@ def test_what_makes_the_site_another_one_shows(case):
     uncontrolled = read_json(folder / "metrics" / "result_UNCONTROLLED.json")
     if name == "weak_grid":
         assert max(uncontrolled["peak_import_kw"], required["peak_import_kw"]) <= 542 + 1e-6
-    if name == "agent_bess":
+    if name == "demand_charge":
         assert required["demand_cost_usd"] > 0.0
         assert "peak_shaving" in {entry.name for entry in policies}
     else:

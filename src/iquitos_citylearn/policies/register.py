@@ -17,10 +17,15 @@ UNCONTROLLED = "uncontrolled"
 
 
 class Kind(StrEnum):
-    """Kind of a policy."""
+    """Kind of a policy.
+
+    An agent is trained. A rule follows a formula. A controller plans ahead with forecasts, without foresight.
+    An optimum knows the whole year.
+    """
 
     AGENT = "agent"
     RULE = "rule"
+    CONTROLLER = "controller"
     OPTIMUM = "optimum"
 
 
@@ -33,7 +38,7 @@ class PolicyEntry:
     name : str
         Name in lower case, as on the command line; results are called `result_<NAME>.json`.
     kind : Kind
-        Agent, rule or optimum.
+        Agent, rule, controller or optimum.
     summary : str
         One line for readers.
     action_mapping : str

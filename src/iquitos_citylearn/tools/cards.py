@@ -17,7 +17,7 @@ CASES = {
     "plain": "raw actions and Stable-Baselines3's own network (256 x 256)",
     "no_bess": "no battery",
     "weak_grid": "no battery, an import limit below the uncontrolled peak",
-    "agent_bess": "the agent dispatches the battery under a demand charge",
+    "demand_charge": "the agent dispatches the battery under a demand charge",
 }
 
 

@@ -76,7 +76,7 @@ RESULT = (
     Key("status", "`complete`, or why the result is less than that; only a complete one is compared."),
     Key("error", "What went wrong; only where something did."),
     Key("policy", "Name of the policy."),
-    Key("kind", "Kind of the policy: agent, rule or optimum."),
+    Key("kind", "Kind of the policy: agent, rule, controller or optimum."),
     Key("seed", "Training seed of the run on top: the one with the median reward. Seed of the draws of a rule that "
         "draws; no such key otherwise."),
     Key("year", "Seed of the headline year."),
@@ -122,7 +122,7 @@ COMPARISON = (
     Key("to_gain.co2_kg_share", "The same as a share of the CO2 of charging at once.", "1"),
     Key("to_gain.cost_usd", "The same for cost."),
     Key("to_gain.cost_usd_share", "The same as a share of the cost of charging at once.", "1"),
-    Key(f"{_POLICY}.kind", "Kind of the policy: agent, rule or optimum."),
+    Key(f"{_POLICY}.kind", "Kind of the policy: agent, rule, controller or optimum."),
     Key(f"{_POLICY}.n_seeds", "Seeds of the policy; 1 for a rule that draws nothing."),
     Key(f"{_POLICY}.n_years", "Years that it was evaluated on."),
     Key(f"{_FIGURE}.mean", "Mean over seeds and years. A figure that some run lacks is left out.", OF_FIGURE),

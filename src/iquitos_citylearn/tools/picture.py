@@ -15,7 +15,7 @@ from iquitos_citylearn.policies.register import Kind
 
 PICTURE = Path("docs/images/result.svg")
 CAPTURED = "captured_share_co2"
-COLOURS = {Kind.AGENT: "#D55E00", Kind.RULE: "#0072B2", Kind.OPTIMUM: "#767676"}
+COLOURS = {Kind.AGENT: "#D55E00", Kind.RULE: "#0072B2", Kind.CONTROLLER: "#009E73", Kind.OPTIMUM: "#767676"}
 INK, PALE = "#1f2328", "#d1d9e0"
 WIDTH, ROW, TOP, BOTTOM = 760, 30, 66, 62
 LEFT, RIGHT = 196, 96
