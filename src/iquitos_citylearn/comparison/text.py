@@ -3,19 +3,26 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from iquitos_citylearn.evaluation.key_figures import KEY_FIGURES, NOT_KNOWN, PERCENT, PrintForm
-from iquitos_citylearn.policies.register import Kind
+from iquitos_citylearn.comparison.gains import CONTENDERS, Gain, Verdict, gains_of, optima_of, points_ahead
+from iquitos_citylearn.evaluation.judged import JUDGED, Judged
+from iquitos_citylearn.evaluation.key_figures import (
+    KEY_FIGURES,
+    KILOWATTS,
+    NOT_KNOWN,
+    PARTS_OF_COST,
+    PERCENT,
+    PrintForm,
+    named,
+)
+from iquitos_citylearn.policies.register import REGISTER, Kind
 from iquitos_citylearn.site.clock import HOURS_PER_YEAR
 
-LESS_SERVICE = 0.01
-"""A policy whose service is lower than that of the optimum by more than this is not called best: captured shares put
-a price on unmet energy, and drivers may see it otherwise."""
-SAME_SHARE = 1e-4
-LITTLE_SHARE = 0.10
-"""Below this share of uncontrolled CO2 the report calls the gain small."""
 WHOLE = PrintForm(1.0, "", 0)
 POINTS = PrintForm(100.0, "points", 1)
+SHOWN_POINTS = PrintForm(1.0, "points", 1)
+"""Of differences of percentages as they are printed."""
 PROBABILITY = PrintForm(1.0, "", 2)
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 Figures = Mapping[str, Any]
 Column = tuple[str, Callable[[Figures], str]]
@@ -26,22 +33,34 @@ def comparison_text(comparison: Mapping[str, Any]) -> str:
     policies = comparison["policies"]
     replayed = {name: figures for name, figures in policies.items() if "headline" in figures["replayed_steps"]}
     agents = {name: figures for name, figures in policies.items() if figures["kind"] == Kind.AGENT}
+    differ = optima_differ(policies)
     parts = [verdict(comparison)]
     if replayed:
         parts += [
             "**The headline year**, every hour replayed in CityLearn (agents: the median seed):",
-            table(replayed, HEADLINE_COLUMNS),
+            table(replayed, HEADLINE_COLUMNS + COST_HEADLINE_COLUMNS if differ else HEADLINE_COLUMNS),
         ]
-    parts += [_years_caption(comparison), table(policies, YEARS_COLUMNS)]
+    parts += [_years_caption(comparison), table(policies, years_columns(JUDGED["co2"], differ=differ))]
+    if differ:
+        parts += ["**The same for cost**:", table(policies, judged_columns(JUDGED["cost"]))]
+    if any(name in figures for figures in policies.values() for name in PARTS_OF_COST):
+        parts += _where_the_money_goes(policies)
     if agents:
         parts += [
             "**What the learning added** (captured share of CO2, on the twin): the same network untrained, the best "
             "constant action under the same mapping, chosen in hindsight, and the years trained on beside those not "
-            "seen. Credit goes to learning only for what lies above the constant; for cost, above the constant that "
-            "costs least.",
-            table(agents, LEARNING_COLUMNS),
+            "seen. Credit goes to learning only for what lies above both the untrained network and the constant"
+            + (":" if differ else "; for cost, above the constant that costs least."),
+            table(agents, learning_columns(JUDGED["co2"]) + (() if differ else LEARNING_COST_COLUMNS)),
         ]
+        if differ:
+            parts += ["**The same for cost**:", table(agents, learning_columns(JUDGED["cost"]))]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def optima_differ(policies: Mapping[str, Figures]) -> bool:
+    """Return whether CO2 and cost have optima of their own among the policies."""
+    return len(optima_of(policies)) > 1
 
 
 def table(policies: Mapping[str, Figures], columns: Sequence[Column]) -> str:
@@ -55,76 +74,78 @@ def table(policies: Mapping[str, Figures], columns: Sequence[Column]) -> str:
 
 
 def verdict(comparison: Mapping[str, Any]) -> str:
-    """Return the possible gain over charging at once, and who captures it, in a few sentences."""
-    gain, policies = comparison["to_gain"], comparison["policies"]
-    if not gain:
-        return "What there is to gain is not known: charging at once or the optimum is not among the results."
+    """Return for each objective, a line each, what there is to gain over charging at once, and who captures it."""
+    gains, policies = gains_of(comparison), comparison["policies"]
+    if not gains:
+        return "What there is to gain is not known: there is no result."
+    period = "a year" if comparison["n_steps"] == HOURS_PER_YEAR else f"in {comparison['n_steps']:,} hours of a year"
+    return "\n".join(_line(JUDGED[name], gain, policies, period) for name, gain in gains.items())
+
+
+def _line(judged: Judged, gain: Gain, policies: Mapping[str, Figures], period: str) -> str:
+    start = f"- {judged.label[0].upper()}{judged.label[1:]}: "
+    if gain.verdict == Verdict.NONE:
+        return f"{start}there is nothing to gain. Charging at once to full and perfect foresight differ by rounding."
     text = (
-        f"Between charging at once to full and perfect foresight lie {WHOLE.number(gain['co2_kg'])} kg of CO2 "
-        f"({PERCENT.text(gain['co2_kg_share'])} of the site's) and {WHOLE.number(gain['cost_usd'])} USD "
-        f"{_per_year(policies)}."
+        f"{start}perfect foresight saves {in_units(gain.gain, gain)} {period} ({PERCENT.text(gain.share)}) against "
+        "charging at once to full."
     )
-    if gain["co2_kg_share"] < LITTLE_SHARE:
+    if gain.verdict == Verdict.LITTLE:
         text += " That is little."
-    if "required" in policies and "captured_share_co2" in policies["required"]:
-        share = PERCENT.text(policies["required"]["captured_share_co2"]["mean"])
-        text += (
-            f" The rule `required` (charge at once, but only what the driver asked for) takes {share} of it "
-            "without any learning."
-        )
-    return text + _who_beats_the_rules(policies)
+    return text + _who_captures_it(judged, gain, policies)
 
 
-def _per_year(policies: Mapping[str, Figures]) -> str:
-    """Return the time that the figures cover; params can keep a part of the year."""
-    (optimum, *_) = _optima(policies)
-    n_steps = optimum["replayed_steps"]["headline"]
-    return "a year" if n_steps == HOURS_PER_YEAR else f"in {n_steps:,} hours of a year"
+def _who_captures_it(judged: Judged, gain: Gain, policies: Mapping[str, Figures]) -> str:
+    """Return sentences on the best policy of each kind, and on what learning added to the best agent."""
+    if not gain.best:
+        return " No rule, controller or agent serves as many cars as the optimum."
+    taken = {
+        kind: f"the best {kind}, {policy}{_summary(policy)}, takes {share_taken(policies[policy], judged)}"
+        for kind, policy in gain.best.items()
+    }
+    ahead = points_ahead(gain, policies, judged.share)
+    if ahead is not None:
+        taken[Kind.AGENT] += f", {gap(ahead)}"
+    text = f" Of that, {'; '.join(taken[kind] for kind in CONTENDERS if kind in taken)}."
+    learned = policies[gain.best[Kind.AGENT]].get(judged.learning_gain) if Kind.AGENT in gain.best else None
+    if learned is None:
+        return text
+    added = POINTS.text(learned) if POINTS.rounded(learned) > 0.0 else "nothing"
+    return text + f" Learning added {added} to what the agent's untrained network or a constant action takes."
 
 
-def _who_beats_the_rules(policies: Mapping[str, Figures]) -> str:
-    """Return a sentence for CO2, and one for cost unless it says the same."""
-    figures = ["captured_share_co2", "captured_share_cost"]
-    shares = [[f.get(name, {}).get("mean") for f in policies.values()] for name in figures]
-    if all(co2 == cost or (co2 and cost and abs(co2 - cost) < SAME_SHARE) for co2, cost in zip(*shares, strict=True)):
-        return _best_agent_and_rule(policies, "captured_share_co2", "")
-    of_co2 = _best_agent_and_rule(policies, "captured_share_co2", " of the CO2")
-    return of_co2 + _best_agent_and_rule(policies, "captured_share_cost", " of the cost")
+def _summary(policy: str) -> str:
+    """Return what a policy of the register does, in brackets."""
+    return next((f" ({entry.summary})" for entry in REGISTER if entry.name == policy), "")
 
 
-def _best_agent_and_rule(policies: Mapping[str, Figures], figure: str, of_what: str) -> str:
-    """Return a sentence on the best agent and the best rule, of those that serve the cars."""
-    serving = {name: f for name, f in policies.items() if serves(f, policies)}
-    best = best_agent_and_rule(serving, figure)
-    if best is None:
-        return ""
-    agent, rule = best
-    share = shown_percent(policies[agent], figure)
-    taken = KEY_FIGURES[figure].text(policies[agent][figure]["mean"])
-    ahead = share - shown_percent(policies[rule], figure)
-    if ahead > 0.0:
-        return f" The best agent, {agent}, takes {taken}{of_what}: {ahead:.1f} points more than the best rule, {rule}."
-    return f" No agent takes more{of_what} than the best rule, {rule}: the best, {agent}, takes {taken}."
+def in_units(value: float, gain: Gain) -> str:
+    """Return an amount of an objective as it is printed, in its unit."""
+    return f"{WHOLE.number(value)} {gain.unit}"
 
 
-def best_agent_and_rule(policies: Mapping[str, Figures], figure: str) -> tuple[str, str] | None:
-    """Return the agent and the rule that capture most, of equal ones the first; None unless there are both."""
-    agents, rules = (
-        [name for name, figures in policies.items() if figures["kind"] == kind and figure in figures]
-        for kind in (Kind.AGENT, Kind.RULE)
-    )
-    if not agents or not rules:
-        return None
-
-    def share(name: str) -> float:
-        return shown_percent(policies[name], figure)
-
-    return max(agents, key=share), max(rules, key=share)
+def share_taken(figures: Figures, judged: Judged) -> str:
+    """Return the mean captured share of a policy as it is printed."""
+    return KEY_FIGURES[judged.share].text(figures[judged.share]["mean"])
 
 
-def shown_percent(figures: Figures, figure: str) -> float:
-    """Return a mean share as it is printed, so that what looks equal is equal [%]."""
-    return KEY_FIGURES[figure].print_form.rounded(float(figures[figure]["mean"]))
+def gap(points: float) -> str:
+    """Return in words by how much the best agent is ahead of what is best without learning."""
+    if not SHOWN_POINTS.rounded(points):
+        return "as much as the best without learning"
+    return f"{SHOWN_POINTS.text(abs(points))} {'more' if points > 0.0 else 'less'} than the best without learning"
+
+
+def _where_the_money_goes(policies: Mapping[str, Figures]) -> list[str]:
+    """Return captions and tables of the parts of the cost, and of the highest import of each month."""
+    has = [name for name in PARTS_OF_COST if any(name in figures for figures in policies.values())]
+    n_months = max(len(figures["month_peaks_kw"]) for figures in policies.values())
+    return [
+        "**Where the money goes**, means over seeds and years, as simulated (what cars lacked is not added):",
+        table(policies, tuple(_over_years(name, interval=False) for name in (*has, *named("cost_usd")))),
+        "**Monthly peaks** [kW], highest import of an hour, means over seeds and years:",
+        table(policies, tuple(_month_peak(month) for month in range(n_months))),
+    ]
 
 
 def _years_caption(comparison: Mapping[str, Any]) -> str:
@@ -138,24 +159,12 @@ def _years_caption(comparison: Mapping[str, Any]) -> str:
     )
 
 
-def serves(figures: Figures, policies: Mapping[str, Figures]) -> bool:
-    """Return whether a policy serves about as many cars as the optimum, which serves all that the site can."""
-    best = [optimum["ev_service"]["mean"] for optimum in _optima(policies) if "ev_service" in optimum]
-    if "ev_service" not in figures or not best:
-        return True
-    return bool(figures["ev_service"]["mean"] >= max(best) - LESS_SERVICE)
-
-
-def _optima(policies: Mapping[str, Figures]) -> list[Figures]:
-    return [figures for figures in policies.values() if figures["kind"] == Kind.OPTIMUM]
-
-
 def _headline(name: str) -> Column:
     figure = KEY_FIGURES[name]
     return figure.heading, lambda figures: figure.print_form.cell(figures["headline"].get(figure.flat_name))
 
 
-def _over_years(name: str, decimals: int | None = None) -> Column:
+def _over_years(name: str, decimals: int | None = None, *, interval: bool = True) -> Column:
     figure = KEY_FIGURES[name]
     form = figure.print_form if decimals is None else figure.print_form.with_decimals(decimals)
 
@@ -163,10 +172,18 @@ def _over_years(name: str, decimals: int | None = None) -> Column:
         summary = figures.get(figure.flat_name)
         if summary is None:
             return NOT_KNOWN
-        interval = (summary["ci_low"], summary["ci_high"]) if "ci_low" in summary else None
-        return form.cell(summary["mean"], interval if interval and interval[0] != interval[1] else None)
+        ends = (summary["ci_low"], summary["ci_high"]) if interval and "ci_low" in summary else None
+        return form.cell(summary["mean"], ends if ends and ends[0] != ends[1] else None)
 
     return figure.heading, cell
+
+
+def _month_peak(month: int) -> Column:
+    def cell(figures: Figures) -> str:
+        peaks = figures["month_peaks_kw"]
+        return KILOWATTS.cell(peaks[month] if month < len(peaks) else None)
+
+    return MONTHS[month % len(MONTHS)], cell
 
 
 def _of_summary(heading: str, name: str, key: str) -> Column:
@@ -179,11 +196,11 @@ def _beside(heading: str, part: str, name: str) -> Column:
     return heading, lambda figures: figure.text(figures[part].get(name))
 
 
-def _better_than(name: str) -> Column:
+def _better_than(name: str, judged: Judged) -> Column:
     def cell(figures: Figures) -> str:
-        return PROBABILITY.number(figures["improvement_over"].get(name, {}).get("mean"))
+        return PROBABILITY.number(figures["improvement_over"][judged.name].get(name, {}).get("mean"))
 
-    return f"P(better than `{name}`)", cell
+    return f"P(less {judged.label} than `{name}`)", cell
 
 
 def _replayed(figures: Figures) -> str:
@@ -203,22 +220,39 @@ HEADLINE_COLUMNS = (
     _headline("ev_unmet_kwh"),
     _headline("captured_share_co2"),
 )
-YEARS_COLUMNS: tuple[Column, ...] = (
-    _over_years("captured_share_co2"),
-    _of_summary("interquartile mean", "captured_share_co2", "iqm"),
-    _of_summary("worst seed", "captured_share_co2", "min"),
-    _over_years("captured_share_cost"),
-    _over_years("ev_service"),
-    _over_years("ev_unmet_kwh", decimals=0),
-    _better_than("required"),
-    _better_than("uncontrolled"),
-    ("replayed [h]", _replayed),
-)
-LEARNING_COLUMNS = (
-    _of_summary("trained", "captured_share_co2", "mean"),
-    _beside("on training years", "training_years", "captured_share_co2"),
-    _beside("untrained", "untrained", "captured_share_co2"),
-    _beside("best constant", "best_constant", "captured_share_co2"),
-    _learning_gain("above the constant", "learning_gain_co2"),
-    _learning_gain("the same for cost", "learning_gain_cost"),
-)
+COST_HEADLINE_COLUMNS = (_headline("captured_share_cost"),)
+CAPTURED_COST = (_over_years("captured_share_cost"),)
+LEARNING_COST_COLUMNS = (_learning_gain("the same for cost", JUDGED["cost"].learning_gain),)
+
+
+def judged_columns(judged: Judged) -> tuple[Column, ...]:
+    """Return the columns of one objective: captured shares, and how often a policy does better than a rule."""
+    return (
+        _over_years(judged.share),
+        _of_summary("interquartile mean", judged.share, "iqm"),
+        _of_summary("worst seed", judged.share, "min"),
+        _better_than("required", judged),
+        _better_than("uncontrolled", judged),
+    )
+
+
+def years_columns(judged: Judged, *, differ: bool) -> tuple[Column, ...]:
+    """Return the columns of an objective, the captured cost unless it has a table of its own, and the service."""
+    return (
+        *judged_columns(judged),
+        *(() if differ else CAPTURED_COST),
+        _over_years("ev_service"),
+        _over_years("ev_unmet_kwh", decimals=0),
+        ("replayed [h]", _replayed),
+    )
+
+
+def learning_columns(judged: Judged) -> tuple[Column, ...]:
+    """Return the columns that say what learning added to the captured share of an objective."""
+    return (
+        _of_summary("trained", judged.share, "mean"),
+        _beside("on training years", "training_years", judged.share),
+        _beside("untrained", "untrained", judged.share),
+        _beside("best constant", judged.best_constant, judged.share),
+        _learning_gain("added by learning", judged.learning_gain),
+    )

@@ -5,7 +5,8 @@ from typing import Any
 from iquitos_citylearn.env.replay import begin_replays
 from iquitos_citylearn.env.year import Year
 from iquitos_citylearn.evaluation.candidates import HEADLINE, Candidate, certify_and_write, evaluation_of, run_candidate
-from iquitos_citylearn.evaluation.references import bound_out_of_reach, read_references
+from iquitos_citylearn.evaluation.captured_share import read_references
+from iquitos_citylearn.evaluation.references import bound_out_of_reach
 from iquitos_citylearn.evaluation.years import SCHEMA, read_evaluation_years
 from iquitos_citylearn.optimum.objectives import OBJECTIVES
 from iquitos_citylearn.optimum.optimiser import Optimiser

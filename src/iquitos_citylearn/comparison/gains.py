@@ -1,0 +1,141 @@
+"""What there is to gain, objective by objective: each of its own optimum, its own verdict and best policies."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import fmean
+from typing import Any
+
+from iquitos_citylearn.evaluation.captured_share import Reference
+from iquitos_citylearn.evaluation.judged import JUDGED
+from iquitos_citylearn.evaluation.key_figures import KEY_FIGURES
+from iquitos_citylearn.policies.register import Kind
+
+LESS_SERVICE = 0.01
+"""A policy whose service is lower than that of the optimum by more than this is not called best: captured shares put
+a price on unmet energy, and drivers may see it otherwise."""
+CONTENDERS = (Kind.RULE, Kind.CONTROLLER, Kind.AGENT)
+"""Kinds of which the best policy is named, in this order."""
+
+Figures = Mapping[str, Any]
+
+
+class Verdict(StrEnum):
+    """What a possible gain amounts to."""
+
+    NONE = "none"
+    LITTLE = "little"
+    MUCH = "much"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gain:
+    """What there is to gain in one objective, means over the evaluation years.
+
+    Attributes
+    ----------
+    unit : str
+        Unit of the objective.
+    uncontrolled, optimum : float
+        Figure of charging at once to full, service-adjusted, and of the objective's own optimum.
+    gain : float
+        Their difference.
+    share : float
+        That as a share of charging at once; 0 where charging at once has none of it.
+    resolution : float
+        Smallest gain that can be told from rounding.
+    verdict : Verdict
+        None: no year has a gain above its resolution. Little: the share is below `evaluation.little_gain_share`.
+    best : dict of str to str
+        By kind the policy that captures most, of those that serve the cars (`serves`); empty where nothing is to gain.
+    """
+
+    unit: str
+    uncontrolled: float
+    optimum: float
+    gain: float
+    share: float
+    resolution: float
+    verdict: Verdict
+    best: dict[str, str]
+
+    @property
+    def best_without_learning(self) -> list[str]:
+        """The best rule and the best controller, as far as there are any."""
+        return [policy for kind, policy in self.best.items() if kind != Kind.AGENT]
+
+
+def find_gains(
+    policies: Mapping[str, Figures], references: Iterable[Reference], little_gain_share: float
+) -> dict[str, Gain]:
+    """Return the gain of every objective; none without a year.
+
+    Parameters
+    ----------
+    policies : mapping
+        Compared policies (`comparison.compare`), with their captured shares and their service.
+    references : iterable of Reference
+        One of each evaluation year.
+    little_gain_share : float
+        Share of the figure of charging at once below which a gain is little.
+    """
+    years = list(references)
+    serving = {name: figures for name, figures in policies.items() if serves(figures, policies)}
+    gains = {}
+    for name, judged in JUDGED.items() if years else ():
+        ends = [year.ends(judged) for year in years]
+        uncontrolled, gain = fmean(end.uncontrolled for end in ends), fmean(end.gain for end in ends)
+        share = gain / uncontrolled if uncontrolled else 0.0
+        verdict = Verdict.LITTLE if share < little_gain_share else Verdict.MUCH
+        best = {kind: best_of_kind(kind, serving, judged.share) for kind in CONTENDERS}
+        gains[name] = Gain(
+            unit=judged.unit,
+            uncontrolled=uncontrolled,
+            optimum=fmean(end.optimum for end in ends),
+            gain=gain,
+            share=share,
+            resolution=fmean(end.resolution for end in ends),
+            verdict=verdict if any(end.is_gain for end in ends) else Verdict.NONE,
+            best={kind.value: policy for kind, policy in best.items() if policy is not None},
+        )
+    return gains
+
+
+def gains_of(comparison: Mapping[str, Any]) -> dict[str, Gain]:
+    """Return the gains that a comparison holds, by objective."""
+    return {name: Gain(**entry) for name, entry in comparison["to_gain"].items()}
+
+
+def best_of_kind(kind: Kind, policies: Mapping[str, Figures], share: str) -> str | None:
+    """Return the policy of a kind that captures most, of equal ones the first; None where none captures a share."""
+    names = [name for name, figures in policies.items() if figures["kind"] == kind and share in figures]
+    return max(names, key=lambda name: shown_percent(policies[name], share)) if names else None
+
+
+def points_ahead(gain: Gain, policies: Mapping[str, Figures], share: str) -> float | None:
+    """Return by how many points the best agent is ahead of the best rule and controller, as printed.
+
+    None without an agent, or without a rule or controller.
+    """
+    agent, others = gain.best.get(Kind.AGENT), gain.best_without_learning
+    if agent is None or not others:
+        return None
+    return shown_percent(policies[agent], share) - max(shown_percent(policies[name], share) for name in others)
+
+
+def shown_percent(figures: Figures, share: str) -> float:
+    """Return a mean share as it is printed, so that what looks equal is equal [%]."""
+    return KEY_FIGURES[share].print_form.rounded(float(figures[share]["mean"]))
+
+
+def serves(figures: Figures, policies: Mapping[str, Figures]) -> bool:
+    """Return whether a policy serves about as many cars as the optimum, which serves all that the site can."""
+    best = [optimum["ev_service"]["mean"] for optimum in optima_of(policies).values() if "ev_service" in optimum]
+    if "ev_service" not in figures or not best:
+        return True
+    return bool(figures["ev_service"]["mean"] >= max(best) - LESS_SERVICE)
+
+
+def optima_of(policies: Mapping[str, Figures]) -> dict[str, Figures]:
+    """Return the optima: one where it has the least of every objective, else one for each objective."""
+    return {name: figures for name, figures in policies.items() if figures["kind"] == Kind.OPTIMUM}
