@@ -10,12 +10,13 @@ from iquitos_citylearn.comparison.compare import compare
 from iquitos_citylearn.comparison.gains import Verdict, gains_of
 from iquitos_citylearn.comparison.seed_statistics import Resampling
 from iquitos_citylearn.comparison.text import comparison_text
-from iquitos_citylearn.evaluation.captured_share import Reference, captured_shares
+from iquitos_citylearn.evaluation.captured_share import captured_shares
 from iquitos_citylearn.evaluation.judged import JUDGED
 from iquitos_citylearn.evaluation.references import best_constants, find_references
-from iquitos_citylearn.evaluation.resolution import resolution
+from iquitos_citylearn.evaluation.without_training import optima_of
 from iquitos_citylearn.evaluation.year_figures import mean_figures, year_figures
 from iquitos_citylearn.evaluation.years import make_evaluated_years
+from iquitos_citylearn.optimum.objectives import OBJECTIVES
 from iquitos_citylearn.params import validate_params
 from iquitos_citylearn.policies.making import make_policy
 from iquitos_citylearn.policies.register import Kind, policies_of
@@ -25,8 +26,6 @@ from iquitos_citylearn.site.draw import draw_site
 from iquitos_citylearn.status.headline import headline
 from iquitos_citylearn.status.pipeline import Stage
 from iquitos_citylearn.tools.picture import result_picture
-from tests.sites import random_site
-from tests.small import year_of
 
 SEEDS = (2023, 102)
 RESAMPLING = Resampling(n_resamples=100, confidence_level=0.95, seed=0)
@@ -66,6 +65,8 @@ def compared(params, **site):
         certification = {"headline": {"n_steps": years[0].site.n_steps}}
         result = {"policy": entry.name, "kind": entry.kind.value, "certification": certification, "runs": runs}
         results[entry.name] = runs[0] | result
+        if entry.kind is Kind.OPTIMUM:
+            results[entry.name]["optimum"] = optima_of(years[0])
         if entry.name == "required":
             beside = {judged.best_constant: constants[name] for name, judged in JUDGED.items()}
             beside |= {"untrained": mean_figures(runs), "training_years": mean_figures(runs)}
@@ -116,6 +117,17 @@ def test_no_text_has_a_gain_of_one_objective_from_the_plan_of_the_other(unlike):
     assert f"{saved['optimum_cost']['co2_kg']:,.0f}" not in printed_numbers(co2)
     assert f"{saved['optimum_co2']['cost_usd']:,.0f}" not in printed_numbers(cost)
     assert ("That is little." in co2, "That is little." in cost) == (True, False)
+
+
+def test_peak_import_and_reward_have_gains_of_their_own_in_the_headline_year(unlike):
+    references, comparison = unlike
+    gains = comparison["headline_to_gain"]
+    assert list(gains) == list(OBJECTIVES)
+    assert gains["cost"]["gain"] == references[SEEDS[0]].ends(JUDGED["cost"]).gain
+    peak = gains["peak_import"]
+    assert peak["uncontrolled"] - peak["optimum"] == peak["gain"] > peak["resolution"]
+    row = f"| peak import [kW] | {peak['uncontrolled']:,.1f} | {peak['optimum']:,.1f} | {peak['gain']:,.1f} |"
+    assert row in comparison_text(comparison)
 
 
 def test_where_the_money_goes(unlike):
@@ -169,15 +181,3 @@ def test_the_status_says_that_there_is_nothing_to_gain(without_gain, tmp_path, m
     write_json(Path("metrics/references.json"), {"years": {str(seed): vars(year) for seed, year in references.items()}})
     said = headline(Stage(name="references", command="", outputs=("metrics/references.json",), dependencies=()))
     assert said == "2 years, nothing of CO2 to gain, nothing of cost to gain"
-
-
-@pytest.mark.parametrize("bess", ["none", "automatic", "agent"])
-def test_rounding_is_below_the_resolution(params, bess):
-    # The same plan with and without an energy of 1e-9 kWh in each hour: all that differs is rounding.
-    site = random_site(np.random.default_rng(5), n_chargers=6, n_steps=96, bess=bess, plain=True)
-    year = year_of(site, params)
-    smallest = resolution(year)
-    assert 0.0 < smallest["co2_kg"] < 1e-4 * float(site.load_kwh @ site.carbon_kg_per_kwh)
-    assert 0.0 < smallest["cost_usd"] < 1e-4 * float(site.load_kwh @ site.price_usd_per_kwh)
-    assert isinstance(smallest["co2_kg"], float)
-    assert Reference.__dataclass_fields__.keys() >= {f"resolution_{name}" for name in smallest}

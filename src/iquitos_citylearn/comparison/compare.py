@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from iquitos_citylearn.comparison.gains import find_gains
+from iquitos_citylearn.comparison.gains import find_gains, headline_gains
 from iquitos_citylearn.comparison.seed_statistics import Resampling, probability_of_improvement, summarise_scores
 from iquitos_citylearn.evaluation.captured_share import Reference
 from iquitos_citylearn.evaluation.judged import JUDGED, Judged
@@ -84,21 +84,24 @@ def compare(
     -------
     dict
         `resampling`: resamples, level of the intervals, seed. `n_steps` of a year. `to_gain`: of each objective a
-        `gains.Gain`. `policies`: for each its `kind`, every key figure over seeds and years
-        (`seed_statistics.summarise_scores`; years that lack it do not count, and a figure that no year or only some
-        seeds have is left out), `n_seeds`, `n_years`, what it `saved` of each objective, the mean highest imports of
-        the months, the figures of the headline year of its median seed, the differences of means to charging at once
-        and to the first agent (negative: less), by objective the probability of improvement over every other policy,
-        the steps that CityLearn replayed, and for an agent `untrained`, `best_constant` (for CO2),
-        `best_constant_cost`, `training_years`, and `learning_gain_co2` and `learning_gain_cost`: its shares above the
-        higher of those of the untrained network and of the best constant action for the objective.
+        `gains.Gain`. `headline_to_gain`: the same in the headline year, peak import and reward included. `policies`:
+        for each its `kind`, every key figure over seeds and years (`seed_statistics.summarise_scores`; years that lack
+        it do not count, and a figure that no year or only some seeds have is left out), `n_seeds`, `n_years`, what it
+        `saved` of each objective, the mean highest imports of the months, the figures of the headline year of its
+        median seed, the differences of means to charging at once and to the first agent (negative: less), by objective
+        the probability of improvement over every other policy, the steps that CityLearn replayed, and for an agent
+        `untrained`, `best_constant` (for CO2), `best_constant_cost`, `training_years`, and `learning_gain_co2` and
+        `learning_gain_cost`: its shares above the higher of those of the untrained network and of the best constant
+        action for the objective.
     """
     policies = {name: _compared(name, results, references, resampling) for name in results}
     gains = find_gains(policies, references.values(), little_gain_share)
+    of_headline = headline_gains(results, little_gain_share)
     return {
         "resampling": asdict(resampling),
         "n_steps": max((run["n_steps"] for result in results.values() for run in result["runs"]), default=0),
         "to_gain": {name: asdict(gain) for name, gain in gains.items()},
+        "headline_to_gain": {name: asdict(gain) for name, gain in of_headline.items()},
         "policies": policies,
     }
 

@@ -1,12 +1,12 @@
 """What there is to gain, objective by objective: each of its own optimum, its own verdict and best policies."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import fmean
 from typing import Any
 
-from iquitos_citylearn.evaluation.captured_share import Reference
+from iquitos_citylearn.evaluation.captured_share import Ends, Reference
 from iquitos_citylearn.evaluation.judged import JUDGED
 from iquitos_citylearn.evaluation.key_figures import KEY_FIGURES
 from iquitos_citylearn.policies.register import Kind
@@ -30,7 +30,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Gain:
-    """What there is to gain in one objective, means over the evaluation years.
+    """What there is to gain in one objective, means over years.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Gain:
     gain : float
         Their difference.
     share : float
-        That as a share of charging at once; 0 where charging at once has none of it.
+        That as a share of the size of charging at once; 0 where that is 0.
     resolution : float
         Smallest gain that can be told from rounding.
     verdict : Verdict
@@ -68,7 +68,7 @@ class Gain:
 def find_gains(
     policies: Mapping[str, Figures], references: Iterable[Reference], little_gain_share: float
 ) -> dict[str, Gain]:
-    """Return the gain of every objective; none without a year.
+    """Return the gain of every objective by which policies are judged; none without a year.
 
     Parameters
     ----------
@@ -83,22 +83,38 @@ def find_gains(
     serving = {name: figures for name, figures in policies.items() if serves(figures, policies)}
     gains = {}
     for name, judged in JUDGED.items() if years else ():
-        ends = [year.ends(judged) for year in years]
-        uncontrolled, gain = fmean(end.uncontrolled for end in ends), fmean(end.gain for end in ends)
-        share = gain / uncontrolled if uncontrolled else 0.0
-        verdict = Verdict.LITTLE if share < little_gain_share else Verdict.MUCH
-        best = {kind: best_of_kind(kind, serving, judged.share) for kind in CONTENDERS}
-        gains[name] = Gain(
-            unit=judged.unit,
-            uncontrolled=uncontrolled,
-            optimum=fmean(end.optimum for end in ends),
-            gain=gain,
-            share=share,
-            resolution=fmean(end.resolution for end in ends),
-            verdict=verdict if any(end.is_gain for end in ends) else Verdict.NONE,
-            best={kind.value: policy for kind, policy in best.items() if policy is not None},
-        )
+        found = {kind.value: best_of_kind(kind, serving, judged.share) for kind in CONTENDERS}
+        best = {kind: policy for kind, policy in found.items() if policy is not None}
+        gains[name] = _gain([year.ends(judged) for year in years], judged.unit, little_gain_share, best)
     return gains
+
+
+def headline_gains(results: Mapping[str, Figures], little_gain_share: float) -> dict[str, Gain]:
+    """Return the gain of every objective in the headline year, peak import and reward included."""
+    optima: Figures = next((result["optimum"] for result in results.values() if "optimum" in result), {})
+    return {
+        name: _gain(
+            [Ends(entry["uncontrolled"], entry["replayed"], entry["resolution"])], entry["unit"], little_gain_share, {}
+        )
+        for name, entry in optima.items()
+        if isinstance(entry, Mapping)
+    }
+
+
+def _gain(years: Sequence[Ends], unit: str, little_gain_share: float, best: dict[str, str]) -> Gain:
+    uncontrolled, gain = fmean(year.uncontrolled for year in years), fmean(year.gain for year in years)
+    share = gain / abs(uncontrolled) if uncontrolled else 0.0
+    verdict = Verdict.LITTLE if share < little_gain_share else Verdict.MUCH
+    return Gain(
+        unit=unit,
+        uncontrolled=uncontrolled,
+        optimum=fmean(year.optimum for year in years),
+        gain=gain,
+        share=share,
+        resolution=fmean(year.resolution for year in years),
+        verdict=verdict if any(year.is_gain for year in years) else Verdict.NONE,
+        best=best,
+    )
 
 
 def gains_of(comparison: Mapping[str, Any]) -> dict[str, Gain]:

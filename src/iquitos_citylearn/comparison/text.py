@@ -1,31 +1,39 @@
 """The comparison for readers: tables in Markdown and a verdict in words."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from iquitos_citylearn.comparison.gains import CONTENDERS, Gain, Verdict, gains_of, optima_of, points_ahead
-from iquitos_citylearn.evaluation.judged import JUDGED, Judged
-from iquitos_citylearn.evaluation.key_figures import (
-    KEY_FIGURES,
-    KILOWATTS,
-    NOT_KNOWN,
-    PARTS_OF_COST,
-    PERCENT,
-    PrintForm,
-    named,
+from iquitos_citylearn.comparison.tables import (
+    COST_COLUMN_OF_HEADLINE,
+    COST_COLUMN_OF_LEARNING,
+    HEADLINE_COLUMNS,
+    POINTS,
+    judged_columns,
+    learning_columns,
+    month_peak,
+    over_years,
+    rows_table,
+    table,
+    years_columns,
 )
+from iquitos_citylearn.evaluation.judged import JUDGED, Judged
+from iquitos_citylearn.evaluation.key_figures import KEY_FIGURES, PARTS_OF_COST, PERCENT, PrintForm, named
 from iquitos_citylearn.policies.register import REGISTER, Kind
 from iquitos_citylearn.site.clock import HOURS_PER_YEAR
 
 WHOLE = PrintForm(1.0, "", 0)
-POINTS = PrintForm(100.0, "points", 1)
 SHOWN_POINTS = PrintForm(1.0, "points", 1)
 """Of differences of percentages as they are printed."""
-PROBABILITY = PrintForm(1.0, "", 2)
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+ONE_DECIMAL = PrintForm(1.0, "", 1)
+OBJECTIVE_LABELS = {
+    "co2": "CO2 [kg]",
+    "cost": "cost [USD]",
+    "peak_import": "peak import [kW]",
+    "reward": "reward, its sign reversed",
+}
 
 Figures = Mapping[str, Any]
-Column = tuple[str, Callable[[Figures], str]]
 
 
 def comparison_text(comparison: Mapping[str, Any]) -> str:
@@ -35,10 +43,15 @@ def comparison_text(comparison: Mapping[str, Any]) -> str:
     agents = {name: figures for name, figures in policies.items() if figures["kind"] == Kind.AGENT}
     differ = optima_differ(policies)
     parts = [verdict(comparison)]
+    if comparison["headline_to_gain"]:
+        parts += [
+            "**What there is to gain in the headline year**, each objective by its own optimum:",
+            _gains_table(comparison["headline_to_gain"]),
+        ]
     if replayed:
         parts += [
             "**The headline year**, every hour replayed in CityLearn (agents: the median seed):",
-            table(replayed, HEADLINE_COLUMNS + COST_HEADLINE_COLUMNS if differ else HEADLINE_COLUMNS),
+            table(replayed, (*HEADLINE_COLUMNS, COST_COLUMN_OF_HEADLINE) if differ else HEADLINE_COLUMNS),
         ]
     parts += [_years_caption(comparison), table(policies, years_columns(JUDGED["co2"], differ=differ))]
     if differ:
@@ -51,7 +64,7 @@ def comparison_text(comparison: Mapping[str, Any]) -> str:
             "constant action under the same mapping, chosen in hindsight, and the years trained on beside those not "
             "seen. Credit goes to learning only for what lies above both the untrained network and the constant"
             + (":" if differ else "; for cost, above the constant that costs least."),
-            table(agents, learning_columns(JUDGED["co2"]) + (() if differ else LEARNING_COST_COLUMNS)),
+            table(agents, (*learning_columns(JUDGED["co2"]), *(() if differ else (COST_COLUMN_OF_LEARNING,)))),
         ]
         if differ:
             parts += ["**The same for cost**:", table(agents, learning_columns(JUDGED["cost"]))]
@@ -61,16 +74,6 @@ def comparison_text(comparison: Mapping[str, Any]) -> str:
 def optima_differ(policies: Mapping[str, Figures]) -> bool:
     """Return whether CO2 and cost have optima of their own among the policies."""
     return len(optima_of(policies)) > 1
-
-
-def table(policies: Mapping[str, Figures], columns: Sequence[Column]) -> str:
-    """Return a Markdown table, a policy per row."""
-    header = ("policy", *(title for title, _ in columns))
-    lines = ["| " + " | ".join(header) + " |", "|---|" + "---:|" * len(columns)]
-    for name, figures in policies.items():
-        label = f"{name} ({figures['n_seeds']} seeds)" if figures["n_seeds"] > 1 else name
-        lines.append("| " + " | ".join((label, *(cell(figures) for _, cell in columns))) + " |")
-    return "\n".join(lines)
 
 
 def verdict(comparison: Mapping[str, Any]) -> str:
@@ -136,18 +139,6 @@ def gap(points: float) -> str:
     return f"{SHOWN_POINTS.text(abs(points))} {'more' if points > 0.0 else 'less'} than the best without learning"
 
 
-def _where_the_money_goes(policies: Mapping[str, Figures]) -> list[str]:
-    """Return captions and tables of the parts of the cost, and of the highest import of each month."""
-    has = [name for name in PARTS_OF_COST if any(name in figures for figures in policies.values())]
-    n_months = max(len(figures["month_peaks_kw"]) for figures in policies.values())
-    return [
-        "**Where the money goes**, means over seeds and years, as simulated (what cars lacked is not added):",
-        table(policies, tuple(_over_years(name, interval=False) for name in (*has, *named("cost_usd")))),
-        "**Monthly peaks** [kW], highest import of an hour, means over seeds and years:",
-        table(policies, tuple(_month_peak(month) for month in range(n_months))),
-    ]
-
-
 def _years_caption(comparison: Mapping[str, Any]) -> str:
     n_years = max((figures["n_years"] for figures in comparison["policies"].values()), default=0)
     level = f"{100 * comparison['resampling']['confidence_level']:.10g} %"
@@ -159,100 +150,25 @@ def _years_caption(comparison: Mapping[str, Any]) -> str:
     )
 
 
-def _headline(name: str) -> Column:
-    figure = KEY_FIGURES[name]
-    return figure.heading, lambda figures: figure.print_form.cell(figures["headline"].get(figure.flat_name))
+def _where_the_money_goes(policies: Mapping[str, Figures]) -> list[str]:
+    """Return captions and tables of the parts of the cost, and of the highest import of each month."""
+    has = [name for name in PARTS_OF_COST if any(name in figures for figures in policies.values())]
+    n_months = max(len(figures["month_peaks_kw"]) for figures in policies.values())
+    return [
+        "**Where the money goes**, means over seeds and years, as simulated (what cars lacked is not added):",
+        table(policies, tuple(over_years(name, interval=False) for name in (*has, *named("cost_usd")))),
+        "**Monthly peaks** [kW], highest import of an hour, means over seeds and years:",
+        table(policies, tuple(month_peak(month) for month in range(n_months))),
+    ]
 
 
-def _over_years(name: str, decimals: int | None = None, *, interval: bool = True) -> Column:
-    figure = KEY_FIGURES[name]
-    form = figure.print_form if decimals is None else figure.print_form.with_decimals(decimals)
-
-    def cell(figures: Figures) -> str:
-        summary = figures.get(figure.flat_name)
-        if summary is None:
-            return NOT_KNOWN
-        ends = (summary["ci_low"], summary["ci_high"]) if interval and "ci_low" in summary else None
-        return form.cell(summary["mean"], ends if ends and ends[0] != ends[1] else None)
-
-    return figure.heading, cell
-
-
-def _month_peak(month: int) -> Column:
-    def cell(figures: Figures) -> str:
-        peaks = figures["month_peaks_kw"]
-        return KILOWATTS.cell(peaks[month] if month < len(peaks) else None)
-
-    return MONTHS[month % len(MONTHS)], cell
-
-
-def _of_summary(heading: str, name: str, key: str) -> Column:
-    figure = KEY_FIGURES[name]
-    return heading, lambda figures: figure.text(figures[figure.flat_name][key] if figure.flat_name in figures else None)
-
-
-def _beside(heading: str, part: str, name: str) -> Column:
-    figure = KEY_FIGURES[name]
-    return heading, lambda figures: figure.text(figures[part].get(name))
-
-
-def _better_than(name: str, judged: Judged) -> Column:
-    def cell(figures: Figures) -> str:
-        return PROBABILITY.number(figures["improvement_over"][judged.name].get(name, {}).get("mean"))
-
-    return f"P(less {judged.label} than `{name}`)", cell
-
-
-def _replayed(figures: Figures) -> str:
-    return " + ".join(f"{steps:,}" for steps in figures["replayed_steps"].values())
-
-
-def _learning_gain(heading: str, name: str) -> Column:
-    return heading, lambda figures: POINTS.text(figures.get(name), signed=True)
-
-
-HEADLINE_COLUMNS = (
-    _headline("co2_kg"),
-    _headline("cost_usd"),
-    _headline("peak_import_kw"),
-    _headline("ev_charging_kwh"),
-    _headline("ev_service"),
-    _headline("ev_unmet_kwh"),
-    _headline("captured_share_co2"),
-)
-COST_HEADLINE_COLUMNS = (_headline("captured_share_cost"),)
-CAPTURED_COST = (_over_years("captured_share_cost"),)
-LEARNING_COST_COLUMNS = (_learning_gain("the same for cost", JUDGED["cost"].learning_gain),)
-
-
-def judged_columns(judged: Judged) -> tuple[Column, ...]:
-    """Return the columns of one objective: captured shares, and how often a policy does better than a rule."""
-    return (
-        _over_years(judged.share),
-        _of_summary("interquartile mean", judged.share, "iqm"),
-        _of_summary("worst seed", judged.share, "min"),
-        _better_than("required", judged),
-        _better_than("uncontrolled", judged),
-    )
-
-
-def years_columns(judged: Judged, *, differ: bool) -> tuple[Column, ...]:
-    """Return the columns of an objective, the captured cost unless it has a table of its own, and the service."""
-    return (
-        *judged_columns(judged),
-        *(() if differ else CAPTURED_COST),
-        _over_years("ev_service"),
-        _over_years("ev_unmet_kwh", decimals=0),
-        ("replayed [h]", _replayed),
-    )
-
-
-def learning_columns(judged: Judged) -> tuple[Column, ...]:
-    """Return the columns that say what learning added to the captured share of an objective."""
-    return (
-        _of_summary("trained", judged.share, "mean"),
-        _beside("on training years", "training_years", judged.share),
-        _beside("untrained", "untrained", judged.share),
-        _beside("best constant", judged.best_constant, judged.share),
-        _learning_gain("added by learning", judged.learning_gain),
-    )
+def _gains_table(gains: Mapping[str, Any]) -> str:
+    """Return a Markdown table, an objective per row; nothing is stated of a gain that rounding can make."""
+    rows = []
+    for name, gain in ((name, Gain(**entry)) for name, entry in gains.items()):
+        none = gain.verdict == Verdict.NONE
+        amounts = (gain.uncontrolled, gain.optimum, None if none else gain.gain)
+        share = PERCENT.text(None if none else gain.share)
+        rows.append((OBJECTIVE_LABELS[name], *map(ONE_DECIMAL.number, amounts), share, gain.verdict))
+    header = ("objective", "charging at once", "its optimum", "to gain", "share", "verdict")
+    return rows_table(header, rows)

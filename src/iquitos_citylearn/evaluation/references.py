@@ -36,7 +36,7 @@ def find_references(years: Years) -> dict[int, Reference]:
     for year, rollout in zip(years, uncontrolled, strict=True):
         at_once = year_figures(rollout, year)["adjusted"]
         optimiser = Optimiser(year)
-        co2, cost, smallest = optimiser.optimum("co2"), optimiser.optimum("cost"), resolution(year)
+        co2, cost = optimiser.optimum("co2"), optimiser.optimum("cost")
         references[year.seed] = Reference(
             uncontrolled_co2_kg=at_once["co2_kg"],
             uncontrolled_cost_usd=at_once["cost_usd"],
@@ -44,8 +44,8 @@ def find_references(years: Years) -> dict[int, Reference]:
             optimum_cost_usd=cost.replayed,
             bound_co2_kg=co2.bound,
             bound_cost_usd=cost.bound,
-            resolution_co2_kg=smallest["co2_kg"],
-            resolution_cost_usd=smallest["cost_usd"],
+            resolution_co2_kg=resolution(year, "co2"),
+            resolution_cost_usd=resolution(year, "cost"),
         )
     return references
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from iquitos_citylearn.comparison.text import POINTS, optima_differ
+from iquitos_citylearn.comparison.tables import POINTS
+from iquitos_citylearn.comparison.text import optima_differ
 from iquitos_citylearn.evaluation.judged import JUDGED
 from iquitos_citylearn.evaluation.key_figures import KEY_FIGURES, NOT_KNOWN, NUMBER, PERCENT
 from iquitos_citylearn.params import Params, load_params

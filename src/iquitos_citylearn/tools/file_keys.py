@@ -73,6 +73,21 @@ def _reference(path: str) -> tuple[Key, ...]:
     )
 
 
+def _gain(path: str, years: str) -> tuple[Key, ...]:
+    """Return the keys of what there is to gain (`comparison.gains.Gain`)."""
+    gain, unit = f"{path}.<objective>", "its `unit`"
+    return (
+        Key(f"{gain}.unit", "Unit of the objective."),
+        Key(f"{gain}.uncontrolled", f"Its figure for charging at once, adjusted, {years}.", unit),
+        Key(f"{gain}.optimum", "The same for its own optimum.", unit),
+        Key(f"{gain}.gain", "The difference of the two.", unit),
+        Key(f"{gain}.share", "The same as a share of charging at once.", "1"),
+        Key(f"{gain}.resolution", "Smallest gain that can be told from rounding.", unit),
+        Key(f"{gain}.verdict", "`none` where no year has a gain above its resolution, `little` where the share is "
+            "below `evaluation.little_gain_share`, else `much`."),
+    )  # fmt: skip
+
+
 OUT_OF_REACH = "Whether no policy can reach the bounds: the battery dispatches itself."
 RESULT = (
     Key("status", "`complete`, or why the result is less than that; only a complete one is compared."),
@@ -98,6 +113,8 @@ RESULT = (
         "its `unit`"),
     Key("optimum.<objective>.replayed", "What its plan reaches in the simulator.", "its `unit`"),
     Key("optimum.<objective>.replayed_minus_bound", "The difference of the two.", "its `unit`"),
+    Key("optimum.<objective>.uncontrolled", "What charging at once to full reaches, adjusted.", "its `unit`"),
+    Key("optimum.<objective>.resolution", "Smallest gain that can be told from rounding.", "its `unit`"),
     Key("optimum.bound_out_of_reach", OUT_OF_REACH),
     Key("mean.<mean figure>", "Mean over all runs; null where a run has none."),
     *_reference("reference"),
@@ -116,22 +133,14 @@ RESULT = (
 _POLICY = "policies.<policy>"
 _FIGURE = f"{_POLICY}.<compared figure>"
 _IMPROVEMENT = f"{_POLICY}.improvement_over.<objective>.<other policy>"
-_GAIN = "to_gain.<objective>"
 COMPARISON = (
     Key("resampling.n_resamples", "Resamples of the bootstrap over seeds."),
     Key("resampling.confidence_level", "Level of all intervals."),
     Key("resampling.seed", "Seed of the resampling."),
     Key("n_steps", "Hours of a year.", "h"),
-    Key(f"{_GAIN}.unit", "Unit of the objective, `co2` or `cost`."),
-    Key(f"{_GAIN}.uncontrolled", "Its figure for charging at once, adjusted, mean over the evaluation years.",
-        "its `unit`"),
-    Key(f"{_GAIN}.optimum", "The same for its own optimum.", "its `unit`"),
-    Key(f"{_GAIN}.gain", "The difference of the two.", "its `unit`"),
-    Key(f"{_GAIN}.share", "The same as a share of charging at once.", "1"),
-    Key(f"{_GAIN}.resolution", "Smallest gain that can be told from rounding.", "its `unit`"),
-    Key(f"{_GAIN}.verdict", "`none` where no year has a gain above its resolution, `little` where the share is below "
-        "`evaluation.little_gain_share`, else `much`."),
-    Key(f"{_GAIN}.best.<kind>", "Policy of the kind that captures most, of those that serve the cars."),
+    *_gain("to_gain", "mean over the evaluation years"),
+    Key("to_gain.<objective>.best.<kind>", "Policy of the kind that captures most, of those that serve the cars."),
+    *_gain("headline_to_gain", "in the headline year"),
     Key(f"{_POLICY}.kind", "Kind of the policy: agent, rule, controller or optimum."),
     Key(f"{_POLICY}.n_seeds", "Seeds of the policy; 1 for a rule that draws nothing."),
     Key(f"{_POLICY}.n_years", "Years that it was evaluated on."),

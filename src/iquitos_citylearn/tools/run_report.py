@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from iquitos_citylearn.comparison.text import HEADLINE_COLUMNS, judged_columns, verdict
+from iquitos_citylearn.comparison.tables import HEADLINE_COLUMNS, judged_columns
+from iquitos_citylearn.comparison.text import verdict
 from iquitos_citylearn.evaluation.judged import JUDGED
 from iquitos_citylearn.runtime.artifacts import ArtifactError, read_json
 from iquitos_citylearn.runtime.folders import METRICS
