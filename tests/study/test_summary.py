@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from iquitos_citylearn.runtime.artifacts import ArtifactError
 from iquitos_citylearn.study.summary import summary
 from tests.comparison.test_compare import RESAMPLING, agent, compare, rule
 
@@ -36,6 +37,13 @@ def test_the_cases_stand_beside_the_default_run(tmp_path):
     ]
     said = lines[lines.index("**weak**") + 2 :]
     assert [line.partition(" saves ")[0] for line in said] == ["- CO2: perfect foresight", "- Cost: perfect foresight"]
+
+
+def test_a_comparison_of_another_version_is_named(tmp_path):
+    old = {"to_gain": {"co2_kg": 50.0, "co2_kg_share": 0.05}, "policies": {}}
+    (tmp_path / "comparison.json").write_text(json.dumps(old))
+    with pytest.raises(ArtifactError, match=r"comparison\.json: is no comparison of this version; compare again"):
+        summary(tmp_path, tmp_path / "none")
 
 
 @pytest.mark.parametrize(("share", "said"), [(0.95, "In default (CO2, sac), default (cost, sac)."), (0.9, "Nowhere: ")])

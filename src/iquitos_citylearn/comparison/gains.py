@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -10,6 +11,7 @@ from iquitos_citylearn.evaluation.captured_share import Ends, Reference
 from iquitos_citylearn.evaluation.judged import JUDGED
 from iquitos_citylearn.evaluation.key_figures import KEY_FIGURES
 from iquitos_citylearn.policies.register import Kind
+from iquitos_citylearn.runtime.artifacts import ArtifactError, read_json
 
 LESS_SERVICE = 0.01
 """A policy whose service is lower than that of the optimum by more than this is not called best: captured shares put
@@ -115,6 +117,22 @@ def _gain(years: Sequence[Ends], unit: str, little_gain_share: float, best: dict
         verdict=verdict if any(year.is_gain for year in years) else Verdict.NONE,
         best=best,
     )
+
+
+def read_comparison(path: Path) -> dict[str, Any]:
+    """Read a comparison.
+
+    Raises
+    ------
+    ArtifactError
+        If it is missing or damaged, or its gains are not those of this version.
+    """
+    comparison = read_json(path)
+    try:
+        gains_of(comparison)
+    except (KeyError, TypeError) as error:
+        raise ArtifactError(f"{path}: is no comparison of this version; compare again") from error
+    return comparison
 
 
 def gains_of(comparison: Mapping[str, Any]) -> dict[str, Gain]:

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from iquitos_citylearn.comparison.gains import CONTENDERS, best_of_kind, serves, shown_percent
+from iquitos_citylearn.comparison.gains import CONTENDERS, best_of_kind, read_comparison, serves, shown_percent
 from iquitos_citylearn.comparison.text import verdict
 from iquitos_citylearn.evaluation.judged import JUDGED
 from iquitos_citylearn.evaluation.key_figures import KEY_FIGURES, NOT_KNOWN
 from iquitos_citylearn.policies.register import Kind
-from iquitos_citylearn.runtime.artifacts import read_json, write_bytes
+from iquitos_citylearn.runtime.artifacts import write_bytes
 from iquitos_citylearn.runtime.folders import METRICS
 
 DEFAULT = "default"
@@ -33,10 +33,10 @@ def summary(metrics: Path, results: Path) -> str:
     Raises
     ------
     ArtifactError
-        If a comparison is damaged.
+        If a comparison is missing or damaged, or of another version.
     """
-    cases = {DEFAULT: read_json(metrics / COMPARISON)}
-    cases |= {file.parent.name: read_json(file) for file in sorted(results.glob(f"*/{COMPARISON}"))}
+    cases = {DEFAULT: read_comparison(metrics / COMPARISON)}
+    cases |= {file.parent.name: read_comparison(file) for file in sorted(results.glob(f"*/{COMPARISON}"))}
     parts = [
         "# The study",
         "Written by `make study` from the comparisons in these folders; `run.json` in each says when and by which "

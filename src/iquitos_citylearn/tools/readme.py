@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from iquitos_citylearn.comparison.gains import CONTENDERS, Gain, Verdict, gains_of, points_ahead
+from iquitos_citylearn.comparison.gains import CONTENDERS, Gain, Verdict, gains_of, points_ahead, read_comparison
 from iquitos_citylearn.comparison.text import gap, in_units, share_taken
 from iquitos_citylearn.evaluation.judged import JUDGED, Judged
 from iquitos_citylearn.evaluation.key_figures import NOT_KNOWN, PERCENT
 from iquitos_citylearn.policies.register import Kind
-from iquitos_citylearn.runtime.artifacts import read_json, write_bytes
+from iquitos_citylearn.runtime.artifacts import write_bytes
 from iquitos_citylearn.runtime.folders import METRICS
 from iquitos_citylearn.tools.markdown import with_block
 from iquitos_citylearn.tools.picture import PICTURE, result_picture
@@ -97,8 +97,8 @@ def readme_with_results(
 
 def main() -> None:
     """Rewrite README.md and its picture in this folder from the comparison in metrics/."""
-    comparison, text = read_json(COMPARISON), COMPARISON.with_suffix(".md").read_text(encoding="utf-8")
-    readme = readme_with_results(README.read_text(encoding="utf-8"), comparison, text, read_json(DEMAND_CHARGE))
+    comparison, text = read_comparison(COMPARISON), COMPARISON.with_suffix(".md").read_text(encoding="utf-8")
+    readme = readme_with_results(README.read_text(encoding="utf-8"), comparison, text, read_comparison(DEMAND_CHARGE))
     write_bytes(README, readme.encode("utf-8"))
     write_bytes(PICTURE, result_picture(comparison).encode("utf-8"))
 

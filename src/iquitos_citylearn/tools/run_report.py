@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from iquitos_citylearn.comparison.gains import read_comparison
 from iquitos_citylearn.comparison.tables import HEADLINE_COLUMNS, judged_columns
 from iquitos_citylearn.comparison.text import verdict
 from iquitos_citylearn.evaluation.judged import JUDGED
@@ -44,7 +45,7 @@ def report(folder: Path, console: Console) -> None:
     ArtifactError
         If the comparison is missing or damaged.
     """
-    comparison = read_json(folder / COMPARISON)
+    comparison = read_comparison(folder / COMPARISON)
     console.print(verdict(comparison), markup=False, highlight=False)
     console.print()
     console.print(_table(comparison["policies"]))
