@@ -13,7 +13,7 @@ from iquitos_citylearn.comparison.text import comparison_text
 from iquitos_citylearn.evaluation.captured_share import captured_shares
 from iquitos_citylearn.evaluation.judged import JUDGED
 from iquitos_citylearn.evaluation.references import best_constants, find_references
-from iquitos_citylearn.evaluation.without_training import optima_of
+from iquitos_citylearn.evaluation.without_training import optima_of_year
 from iquitos_citylearn.evaluation.year_figures import mean_figures, year_figures
 from iquitos_citylearn.evaluation.years import make_evaluated_years
 from iquitos_citylearn.optimum.objectives import OBJECTIVES
@@ -47,13 +47,13 @@ def changed(tree, changes):
     }
 
 
-def compared(params, **site):
+def compared(params, seeds=SEEDS, **site):
     """Return the references and the comparison of all that needs no model, and of `required` as if it were trained."""
     params = validate_params(changed(params.model_dump(), {"site": site}), "a test")
-    sites = [draw_site(params.site, seed=seed)[0] for seed in SEEDS]
+    sites = [draw_site(params.site, seed=seed)[0] for seed in seeds]
     results, references = {}, {}
     for entry in (entry for entry in policies_of(params) if entry.kind is not Kind.AGENT):
-        years = make_evaluated_years(params, SEEDS, sites, range(len(SEEDS)), entry.action_mapping)
+        years = make_evaluated_years(params, seeds, sites, range(len(seeds)), entry.action_mapping)
         if entry.action_mapping == "raw" and not references:
             references = find_references(years)
             constants = best_constants(years, references)
@@ -66,7 +66,7 @@ def compared(params, **site):
         result = {"policy": entry.name, "kind": entry.kind.value, "certification": certification, "runs": runs}
         results[entry.name] = runs[0] | result
         if entry.kind is Kind.OPTIMUM:
-            results[entry.name]["optimum"] = optima_of(years[0])
+            results[entry.name]["optimum"] = optima_of_year(years[0])
         if entry.name == "required":
             beside = {judged.best_constant: constants[name] for name, judged in JUDGED.items()}
             beside |= {"untrained": mean_figures(runs), "training_years": mean_figures(runs)}
@@ -154,7 +154,7 @@ def without_gain(request, params):
 
 
 def test_no_share_of_nothing_is_printed(without_gain):
-    references, comparison = without_gain
+    _, comparison = without_gain
     text = comparison_text(comparison)
     for name, gain in gains_of(comparison).items():
         judged = JUDGED[name]
@@ -172,7 +172,19 @@ def test_no_share_of_nothing_is_printed(without_gain):
     assert "takes" not in text
     assert comparison["policies"]["required"]["improvement_over"]["co2"]["uncontrolled"]["mean"] == 0.5
     assert "There is nothing to save." in result_picture(comparison)
-    assert references
+
+
+def test_of_one_day_a_share_is_that_of_the_years_with_a_gain(params):
+    # Only in year 101 does the battery not carry the first day.
+    references, comparison = compared(params, seeds=(2023, 101, 102), calendar={"n_days": 1})
+    co2, policies = JUDGED["co2"], comparison["policies"]
+    gains = {year: reference.ends(co2) for year, reference in references.items()}
+    assert [year for year, ends in gains.items() if ends.is_gain] == [101]
+    assert comparison["to_gain"]["co2"]["gain"] == pytest.approx(gains[101].gain / 3, abs=1e-3)
+    assert policies["uncontrolled"][co2.share]["mean"] == pytest.approx(0.0, abs=1e-6)
+    assert policies["required"][co2.share]["mean"] == pytest.approx(
+        3 * policies["required"]["saved"]["co2_kg"] / gains[101].gain, abs=1e-3
+    )
 
 
 def test_the_status_says_that_there_is_nothing_to_gain(without_gain, tmp_path, monkeypatch):

@@ -33,7 +33,7 @@ def evaluate_without_training(entry: PolicyEntry, params: Params) -> None:
     years = read_evaluation_years(params, DATA, entry.action_mapping)
     if entry.replayed_in_full:
         begin_replays(years[HEADLINE].site)
-    extra = {"optimum": optima_of(years[HEADLINE])} if entry.kind is Kind.OPTIMUM else {}
+    extra = {"optimum": optima_of_year(years[HEADLINE])} if entry.kind is Kind.OPTIMUM else {}
     seeds = params.evaluation.random_seeds if entry.seeded else (None,)
     candidates = (Candidate(seed, make_policy(entry, years, params, seed or 0), {}) for seed in seeds)
     references = read_references(REFERENCES, years.seeds)
@@ -43,7 +43,7 @@ def evaluate_without_training(entry: PolicyEntry, params: Params) -> None:
     )
 
 
-def optima_of(year: Year) -> dict[str, Any]:
+def optima_of_year(year: Year) -> dict[str, Any]:
     """Return for every objective its own optimum, what charging at once to full reaches, and the resolution."""
     optimiser = Optimiser(year)
     figures = year_figures(roll_out(ConstantPolicy(1.0, year.site.n_chargers), year), year)
