@@ -108,7 +108,7 @@ def evaluate(policy: Annotated[str, typer.Option(help="Name of a policy; `iquito
 
 @app.command()
 def policies() -> None:
-    """List the policies of this site: agents, rules and the optimum."""
+    """List the policies of this site: rules, controllers, optima and agents."""
     from rich.console import Console
     from rich.table import Table
 

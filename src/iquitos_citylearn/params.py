@@ -365,6 +365,7 @@ class EvaluationParams(_Section):
     bootstrap_resamples: Annotated[int, Field(ge=100, le=1_000_000)]
     confidence_level: Annotated[float, Field(gt=0, lt=1)]
     bootstrap_seed: Seed
+    little_gain_share: Fraction
 
 
 class Actions(NamedTuple):

@@ -1,21 +1,45 @@
 import json
+from dataclasses import replace
 
 import pytest
 
-from iquitos_citylearn.comparison.compare import compare, read_present, read_results
+from iquitos_citylearn.comparison import compare as module
+from iquitos_citylearn.comparison.compare import read_present, read_results
+from iquitos_citylearn.comparison.gains import Verdict
 from iquitos_citylearn.comparison.seed_statistics import Resampling
 from iquitos_citylearn.comparison.text import comparison_text, verdict
-from iquitos_citylearn.evaluation.key_figures import COMPARED
+from iquitos_citylearn.evaluation.captured_share import Reference
+from iquitos_citylearn.evaluation.key_figures import COMPARED, PARTS_OF_COST
+from iquitos_citylearn.evaluation.references import as_content
 from iquitos_citylearn.evaluation.results import text_file
-from iquitos_citylearn.policies.register import REGISTER, Kind
+from iquitos_citylearn.params import load_params
+from iquitos_citylearn.policies.register import Kind, policies_of
 from iquitos_citylearn.runtime.artifacts import ArtifactError, write_json
+from tests.defaults import PARAMS
 
 RESAMPLING = Resampling(n_resamples=200, confidence_level=0.95, seed=0)
 YEARS = (2023, 101)
+LITTLE = 0.1
+REFERENCE = Reference(
+    uncontrolled_co2_kg=1000.0,
+    uncontrolled_cost_usd=2000.0,
+    optimum_co2_kg=950.0,
+    optimum_cost_usd=1900.0,
+    bound_co2_kg=950.0,
+    bound_cost_usd=1900.0,
+    resolution_co2_kg=0.5,
+    resolution_cost_usd=1.0,
+)
+REFERENCES = dict.fromkeys(YEARS, REFERENCE)
+
+
+def compare(results, resampling, references=REFERENCES):
+    return module.compare(results, references, resampling, LITTLE)
 
 
 def run(co2_kg, year=2023, seed=None, total=-1.0, **others):
-    figures = dict.fromkeys((name for name in COMPARED if name != "reward.total"), 1.0)
+    figures = dict.fromkeys((name for name in COMPARED if name not in {"reward.total", *PARTS_OF_COST}), 1.0)
+    figures |= {"n_steps": 8760, "month_peaks_kw": [2.0] * 12}
     share = (1000.0 - co2_kg) / 50.0
     shares = {"captured_share_co2": share, "captured_share_cost": share}
     named = {} if seed is None else {"seed": seed}
@@ -58,11 +82,11 @@ def agent(name, *co2_kg, **extra):
 
 
 def write_results(folder):
-    """Write a complete result of every policy that is compared."""
-    names = [entry.name for entry in REGISTER if not entry.needs_dispatched_bess]
-    for number, name in enumerate([*names, "sac", "ppo", "a2c"]):
-        content = rule(name, 950.0 + number) if name in names else agent(name, 950.0 + number)
-        write_json(folder / f"result_{name.upper()}.json", content)
+    """Write a complete result of every policy that is compared, and the references of their years."""
+    for number, entry in enumerate(policies_of(load_params(PARAMS))):
+        make = agent if entry.kind is Kind.AGENT else rule
+        write_json(folder / f"result_{entry.result_name}.json", make(entry.name, 950.0 + number))
+    write_json(folder / "references.json", as_content(REFERENCES, {}, bound_out_of_reach=False))
 
 
 @pytest.fixture
@@ -103,23 +127,58 @@ def test_differences_of_means_to_uncontrolled_and_to_sac(results):
 
 def test_improvement_over_rules_and_over_agents_of_the_same_seeds(results):
     compared = policies(results)
-    assert compared["sac"]["improvement_over"]["uncontrolled"]["mean"] == 1.0
-    assert compared["sac"]["improvement_over"]["required"]["mean"] == pytest.approx(1 / 3)
+    assert compared["sac"]["improvement_over"]["co2"]["uncontrolled"]["mean"] == 1.0
+    assert compared["sac"]["improvement_over"]["co2"]["required"]["mean"] == pytest.approx(1 / 3)
     # 970 against 960, 930 against 940, 962 against 980.
-    assert compared["ppo"]["improvement_over"]["sac"]["mean"] == pytest.approx(2 / 3)
-    assert "sac" not in compared["required"]["improvement_over"], (
+    assert compared["ppo"]["improvement_over"]["cost"]["sac"]["mean"] == pytest.approx(2 / 3)
+    assert "sac" not in compared["required"]["improvement_over"]["co2"], (
         "a policy without seeds has no pairs with one of three"
     )
 
 
 def test_what_there_is_to_gain(results):
-    assert compare(results, RESAMPLING)["to_gain"] == {
-        "co2_kg": 50.0, "co2_kg_share": 0.05, "cost_usd": 100.0, "cost_usd_share": 0.05,
+    gain = {
+        "unit": "kg", "uncontrolled": 1000.0, "optimum": 950.0, "gain": 50.0, "share": 0.05, "resolution": 0.5,
+        "verdict": Verdict.LITTLE, "best": {"rule": "required", "agent": "ppo"},
     }  # fmt: skip
-    del results["optimum"]
-    comparison = compare(results, RESAMPLING)
-    assert comparison["to_gain"] == {}
-    assert "is not known" in verdict(comparison)
+    cost = {"unit": "USD", "uncontrolled": 2000.0, "optimum": 1900.0, "gain": 100.0, "resolution": 1.0}
+    assert compare(results, RESAMPLING)["to_gain"] == {"co2": gain, "cost": gain | cost}
+    nothing = compare({}, RESAMPLING, {})
+    assert nothing["to_gain"] == {}
+    assert "is not known" in verdict(nothing)
+
+
+def test_what_a_policy_saved_is_counted_from_charging_at_once(results):
+    assert policies(results)["sac"]["saved"] == {"co2_kg": 40.0, "cost_usd": 80.0}
+
+
+def test_a_year_with_nothing_to_gain_counts_in_no_share(results):
+    for content in results.values():
+        for each in content["runs"][1::2]:
+            each["captured_share_co2"] = None
+    references = REFERENCES | {101: replace(REFERENCE, optimum_co2_kg=999.75)}  # a gain of half the resolution
+    comparison = compare(results, RESAMPLING, references)
+    assert comparison["policies"]["sac"]["captured_share_co2"]["mean"] == pytest.approx(0.8)
+    assert comparison["to_gain"]["co2"]["gain"] == (50.0 + 0.25) / 2
+    assert comparison["to_gain"]["co2"]["verdict"] == Verdict.LITTLE
+
+
+def test_where_no_year_has_a_gain_no_share_is_stated_and_the_verdict_says_so(results):
+    for content in results.values():
+        for each in content["runs"]:
+            each["captured_share_co2"] = None
+    references = dict.fromkeys(YEARS, replace(REFERENCE, optimum_co2_kg=999.75))
+    comparison = compare(results, RESAMPLING, references)
+    assert (comparison["to_gain"]["co2"]["verdict"], comparison["to_gain"]["co2"]["best"]) == (Verdict.NONE, {})
+    assert all("captured_share_co2" not in figures for figures in comparison["policies"].values())
+    assert verdict(comparison).splitlines()[0].startswith("- CO2: there is nothing to gain.")
+
+
+def test_differences_that_rounding_can_make_are_no_improvement(results):
+    results["ppo"] = agent("ppo", 950.4)
+    assert policies(results)["ppo"]["improvement_over"]["co2"]["required"]["mean"] == 0.5
+    results["ppo"] = agent("ppo", 950.6)
+    assert policies(results)["ppo"]["improvement_over"]["co2"]["required"]["mean"] == 0.0
 
 
 def test_learning_is_credited_with_what_lies_above_the_best_constant(results):
@@ -143,6 +202,8 @@ def test_a_figure_that_some_run_lacks_is_left_out(results):
 
 
 def leaves(node):
+    if isinstance(node, list):
+        return node
     if not isinstance(node, dict):
         return [node]
     return [leaf for value in node.values() for leaf in leaves(value)]
@@ -152,7 +213,8 @@ def test_nothing_but_numbers_in_nested_objects_with_names_for_dvc(results, tmp_p
     comparison = compare(results, RESAMPLING)
     kinds = [figures["kind"] for figures in comparison["policies"].values()]
     assert set(kinds) <= set(Kind)
-    assert all(type(leaf) in (int, float) or leaf in kinds for leaf in leaves(comparison))
+    words = {*kinds, *Verdict, *comparison["policies"], "kg", "USD"}
+    assert all(type(leaf) in (int, float) or leaf in words for leaf in leaves(comparison))
     write_json(tmp_path / "comparison.json", comparison)
     assert json.loads((tmp_path / "comparison.json").read_text()) == comparison
     for figures in comparison["policies"].values():
@@ -161,7 +223,7 @@ def test_nothing_but_numbers_in_nested_objects_with_names_for_dvc(results, tmp_p
 
 def test_every_policy_and_figure_has_its_place(results):
     for figures in policies(results).values():
-        assert {name.replace(".", "_") for name in COMPARED} <= set(figures)
+        assert {name.replace(".", "_") for name in COMPARED if name not in PARTS_OF_COST} <= set(figures)
 
 
 def test_missing_and_incomplete_results_are_refused_and_each_is_named(results, tmp_path):
@@ -222,32 +284,48 @@ def test_the_tables_by_hand(results):
 
 def test_the_verdict_says_how_little_there_is_and_who_takes_it(results):
     text = verdict(compare(results, RESAMPLING))
-    assert text.startswith(
-        "Between charging at once to full and perfect foresight lie 50 kg of CO2 (5.0 % of the site's)"
+    rest = (
+        " a year (5.0 %) against charging at once to full. That is little. Of that, the best rule, required (charge at "
+        "once, but only what the driver asked for), takes 100.0 %; the best agent, ppo, takes 92.0 %, 8.0 points less "
+        "than the best without learning. Learning added {} points to what the agent's untrained network or a constant "
+        "action takes."
     )
-    assert "100 USD a year. That is little. The rule `required`" in text
-    assert "takes 100.0 % of it without any learning." in text
-    assert text.endswith("No agent takes more than the best rule, required: the best, ppo, takes 92.0 %.")
+    assert text.splitlines() == [
+        "- CO2: perfect foresight saves 50 kg" + rest.format("67.0"),
+        "- Cost: perfect foresight saves 100 USD" + rest.format("79.5"),
+    ]
+
+
+def test_learning_that_adds_nothing_gets_no_credit(results):
+    results["ppo"]["best_constant"]["captured_share_co2"] = 0.95
+    assert "Learning added nothing to what" in verdict(compare(results, RESAMPLING)).splitlines()[0]
+
+
+def test_a_controller_is_named_beside_the_rule_and_the_agent(results):
+    results["mpc"] = rule("mpc", 940.0) | {"kind": "controller"}
+    text = verdict(compare(results, RESAMPLING))
+    assert (
+        "takes 100.0 %; the best controller, mpc, takes 120.0 %; the best agent, ppo, takes 92.0 %, 28.0 points" in text
+    )
 
 
 def test_the_verdict_names_an_agent_that_beats_every_rule_but_only_if_it_serves_the_cars(results):
     results["ppo"] = agent("ppo", 945.0, 945.0, 945.0)
     text = verdict(compare(results, RESAMPLING))
-    assert text.endswith("The best agent, ppo, takes 110.0 %: 10.0 points more than the best rule, required.")
+    assert "the best agent, ppo, takes 110.0 %, 10.0 points more than the best without learning." in text
     for each in results["ppo"]["runs"]:
         each["ev_service"] = 0.98
-    assert verdict(compare(results, RESAMPLING)).endswith("the best, sac, takes 80.0 %.")
+    assert "the best agent, sac, takes 80.0 %, 20.0 points less" in verdict(compare(results, RESAMPLING))
 
 
 def test_where_cost_is_not_co2_in_other_units_both_are_judged(results):
     for name in results:
         for each in results[name]["runs"]:
             each["captured_share_cost"] = 0.9 if name == "sac" else 0.5
-    text = verdict(compare(results, RESAMPLING))
-    assert "No agent takes more of the CO2 than the best rule, required: the best, ppo, takes 92.0 %." in text
-    assert text.endswith(
-        "The best agent, sac, takes 90.0 % of the cost: 40.0 points more than the best rule, uncontrolled."
-    )
+    co2, cost = verdict(compare(results, RESAMPLING)).splitlines()
+    assert "the best agent, ppo, takes 92.0 %, 8.0 points less" in co2
+    assert "the best rule, uncontrolled (charge at once, at full power, until full), takes 50.0 %;" in cost
+    assert "the best agent, sac, takes 90.0 %, 40.0 points more" in cost
 
 
 def test_under_a_limit_that_starves_cars_the_optimum_says_who_serves(results):
@@ -255,12 +333,6 @@ def test_under_a_limit_that_starves_cars_the_optimum_says_who_serves(results):
         for each in content["runs"]:
             each["ev_service"] = 0.9
     assert "the best rule, required" in verdict(compare(results, RESAMPLING))
-
-
-def test_what_cars_lacked_is_part_of_what_there_is_to_gain(results):
-    for each in results["uncontrolled"]["runs"]:
-        each["adjusted"] = {"co2_kg": 1100.0, "cost_usd": 2200.0}
-    assert compare(results, RESAMPLING)["to_gain"]["co2_kg"] == 150.0
 
 
 def test_the_text_says_the_level_of_the_intervals(results):
@@ -271,8 +343,9 @@ def test_the_text_says_the_level_of_the_intervals(results):
 
 def test_figures_of_a_part_of_the_year_are_not_called_those_of_a_year(results):
     for content in results.values():
-        content["certification"]["headline"]["n_steps"] = 168
-    assert "100 USD in 168 hours of a year." in verdict(compare(results, RESAMPLING))
+        for each in content["runs"]:
+            each["n_steps"] = 168
+    assert "saves 100 USD in 168 hours of a year (5.0 %)" in verdict(compare(results, RESAMPLING))
 
 
 def test_without_a_replayed_headline_year_there_is_no_table_of_it(results):
@@ -281,5 +354,6 @@ def test_without_a_replayed_headline_year_there_is_no_table_of_it(results):
 
 
 def test_much_to_gain_is_not_called_little(results):
-    results["optimum"] = rule("optimum", 500.0)
-    assert "That is little" not in verdict(compare(results, RESAMPLING))
+    references = dict.fromkeys(YEARS, replace(REFERENCE, optimum_co2_kg=500.0))
+    co2, cost = verdict(compare(results, RESAMPLING, references)).splitlines()
+    assert ("That is little" in co2, "That is little" in cost) == (False, True)

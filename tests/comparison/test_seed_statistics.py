@@ -11,6 +11,7 @@ from iquitos_citylearn.comparison.seed_statistics import (
 )
 
 RESAMPLING = Resampling(n_resamples=2000, confidence_level=0.95, seed=0)
+NO_ROUNDING = np.zeros(1)
 
 
 def test_summary_by_hand():
@@ -24,7 +25,7 @@ def test_summary_by_hand():
 
 def test_a_single_seed_has_no_interval():
     assert set(summarise_scores(np.array([[1.0, 2.0, 4.0]]), RESAMPLING)) == {"mean", "iqm", "std", "min", "max"}
-    assert probability_of_improvement(np.ones((1, 2)), np.zeros((1, 2)), RESAMPLING) == {"mean": 1.0}
+    assert probability_of_improvement(np.ones((1, 2)), np.zeros((1, 2)), NO_ROUNDING, RESAMPLING) == {"mean": 1.0}
 
 
 def test_seeds_that_agree_have_an_interval_of_no_width():
@@ -48,13 +49,14 @@ def test_years_of_one_model_are_no_further_samples():
 
 def test_rounding_is_a_tie():
     scores, others = np.array([[151000.0], [151000.0]]), np.array([[151000.0003], [151001.0]])
-    assert probability_of_improvement(-scores, -others, RESAMPLING)["mean"] == (0.5 + 1.0) / 2
+    resolution = np.array([0.5])
+    assert probability_of_improvement(-scores, -others, resolution, RESAMPLING)["mean"] == (0.5 + 1.0) / 2
 
 
 def test_improvement_is_paired_by_seed_and_year_and_a_tie_counts_half():
     scores, others = np.array([[2.0, 1.0], [3.0, 0.0]]), np.array([[1.0, 1.0], [4.0, -1.0]])
-    assert probability_of_improvement(scores, others, RESAMPLING)["mean"] == (1 + 0.5 + 0 + 1) / 4
-    assert probability_of_improvement(scores, np.array([[2.5, 0.5]]), RESAMPLING)["mean"] == 0.5
+    assert probability_of_improvement(scores, others, NO_ROUNDING, RESAMPLING)["mean"] == (1 + 0.5 + 0 + 1) / 4
+    assert probability_of_improvement(scores, np.array([[2.5, 0.5]]), NO_ROUNDING, RESAMPLING)["mean"] == 0.5
 
 
 @given(st.lists(st.lists(st.floats(-10, 10), min_size=3, max_size=3), min_size=2, max_size=5))
@@ -70,6 +72,6 @@ def test_the_interval_lies_within_the_scores_and_repeats(rows):
 @given(st.lists(st.floats(-5, 5), min_size=4, max_size=4))
 def test_better_worse_and_equal_share_one(values):
     scores, others = np.array(values).reshape(2, 2), np.zeros((2, 2))
-    better = probability_of_improvement(scores, others, RESAMPLING)["mean"]
-    worse = probability_of_improvement(others, scores, RESAMPLING)["mean"]
+    better = probability_of_improvement(scores, others, NO_ROUNDING, RESAMPLING)["mean"]
+    worse = probability_of_improvement(others, scores, NO_ROUNDING, RESAMPLING)["mean"]
     assert better + worse == pytest.approx(1.0)

@@ -18,7 +18,8 @@ from iquitos_citylearn.tools.cards import data_figures, model_figures
 from iquitos_citylearn.tools.markdown import with_block
 from iquitos_citylearn.tools.picture import PICTURE, result_picture
 from iquitos_citylearn.tools.pipeline_file import write_pipeline
-from iquitos_citylearn.tools.readme import readme_with_results
+from iquitos_citylearn.tools.readme import COMPARISON as DEFAULT
+from iquitos_citylearn.tools.readme import DEMAND_CHARGE, readme_with_results
 from iquitos_citylearn.tools.reference_pages import pages
 from tests.defaults import ROOT
 from tests.json_keys import not_among
@@ -53,9 +54,9 @@ def committed(tmp_path_factory):
 
 def test_readme_and_its_picture_show_the_comparison(committed):
     text = (committed / "README.md").read_text(encoding="utf-8")
-    comparison = read_json(committed / "metrics" / COMPARISON)
+    comparison, demand_charge = (read_json(committed / file) for file in (DEFAULT, DEMAND_CHARGE))
     results = (committed / "metrics" / "comparison.md").read_text(encoding="utf-8")
-    assert readme_with_results(text, comparison, results) == text, "run `make readme`"
+    assert readme_with_results(text, comparison, results, demand_charge) == text, "run `make readme`"
     assert result_picture(comparison) == (committed / PICTURE).read_text(encoding="utf-8"), "run `make readme`"
 
 

@@ -18,10 +18,10 @@ from iquitos_citylearn.evaluation.candidates import (
     run_candidate,
     write_trace,
 )
+from iquitos_citylearn.evaluation.captured_share import Reference
 from iquitos_citylearn.evaluation.certification import CertificationError, certify, certify_sample
 from iquitos_citylearn.evaluation.key_figures import SUMMED
 from iquitos_citylearn.evaluation.references import best_constants, find_references
-from iquitos_citylearn.evaluation.service_adjusted import Reference
 from iquitos_citylearn.evaluation.year_figures import year_figures
 from iquitos_citylearn.evaluation.years import make_evaluated_years
 from iquitos_citylearn.policies.register import Kind, PolicyEntry
@@ -49,6 +49,8 @@ REFERENCE = Reference(
     optimum_cost_usd=2.0,
     bound_co2_kg=5.0,
     bound_cost_usd=1.0,
+    resolution_co2_kg=1e-3,
+    resolution_cost_usd=1e-3,
 )
 REFERENCES = dict.fromkeys(SEEDS, REFERENCE)
 
@@ -94,13 +96,13 @@ def test_exactly_these_files(evaluated):
 
 def test_keys_of_the_result_in_their_order(evaluated):
     assert list(evaluated.result) == [
-        "status", "policy", "kind", "seed", "year", *FLAT_KEYS, "adjusted", *SHARES, "training", "mean", "reference",
-        "certification", "runs",
+        "status", "policy", "kind", "seed", "year", *FLAT_KEYS, "adjusted", "month_peaks_kw", *SHARES, "training",
+        "mean", "reference", "certification", "runs",
     ]  # fmt: skip
     assert [evaluated.result[key] for key in ("status", "policy", "kind")] == ["complete", "sac", "agent"]
     assert list(evaluated.result["reward"]) == [*TERMS, "total"]
     for run in evaluated.result["runs"]:
-        assert list(run) == ["seed", "year", *FLAT_KEYS, "adjusted", *SHARES]
+        assert list(run) == ["seed", "year", *FLAT_KEYS, "adjusted", "month_peaks_kw", *SHARES]
     runs = [(run["seed"], run["year"]) for run in evaluated.result["runs"]]
     assert runs == [(0, 2023), (0, 101), (1, 2023), (1, 101), (2, 2023), (2, 101)]
 

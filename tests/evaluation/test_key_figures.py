@@ -1,20 +1,24 @@
+import re
+
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from iquitos_citylearn.env.reward import TERMS
+from iquitos_citylearn.evaluation.captured_share import captured_shares
 from iquitos_citylearn.evaluation.key_figures import (
     COMPARED,
     CRITICAL,
     KEY_FIGURES,
     MEANS,
+    PARTS_OF_COST,
     PERCENT,
     SUMMED,
-    SUMMED_WITH_DEMAND_CHARGE,
     TONNES,
     PrintForm,
     named,
 )
 from iquitos_citylearn.evaluation.kpis import make_timeseries
-from iquitos_citylearn.evaluation.service_adjusted import captured_shares
 from iquitos_citylearn.evaluation.year_figures import mean_figures, year_figures
 from iquitos_citylearn.evaluation.years import make_evaluated_years
 from iquitos_citylearn.policies.rollout import roll_out_years
@@ -40,12 +44,13 @@ def test_a_year_has_the_figures_of_the_table_in_its_order(params, demand_charge)
     (rollout,) = roll_out_years(ConstantPolicy(1.0, site.n_chargers), years.setting)
     run = year_figures(rollout, years[0])
     run |= captured_shares(run, REFERENCE)
-    expected = [name for name, figure in KEY_FIGURES.items() if demand_charge or not figure.condition]
+    parts = {"energy_cost_off_peak_usd", "demand_cost_usd"} if demand_charge else set()
+    expected = [name for name, figure in KEY_FIGURES.items() if not figure.condition or name in parts]
     assert names_of(run) == expected
     assert list(mean_figures([run])) == list(MEANS)
     series = make_timeseries(rollout, years[0])
     assert set(SUMMED) < set(series)
-    assert set(SUMMED_WITH_DEMAND_CHARGE) <= set(series) or not demand_charge
+    assert set(PARTS_OF_COST) & set(series) == parts
 
 
 def test_the_table_has_every_term_of_the_reward():
@@ -85,6 +90,15 @@ def test_names_in_a_comparison_have_no_dots():
 )
 def test_values_in_print(form, value, text):
     assert form.text(value) == text
+
+
+@given(value=st.floats(-1e12, 1e12), scale=st.sampled_from([1e-3, 1.0, 100.0]), decimals=st.integers(0, 3))
+@example(value=-0.0, scale=100.0, decimals=1)
+@example(value=-0.00049, scale=100.0, decimals=1)
+def test_no_zero_has_a_sign(value, scale, decimals):
+    form = PrintForm(scale, "%", decimals)
+    for text in (form.text(value), form.text(value, signed=True), form.cell(value, (value, -value))):
+        assert re.search(r"[+-]0(\.0*)?(?![\d.,])", text) is None
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.5, "+50.0"), (-0.5, "-50.0"), (0.0004, "0.0"), (-0.0004, "0.0")])

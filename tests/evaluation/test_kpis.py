@@ -7,7 +7,7 @@ import pytest
 
 from iquitos_citylearn.env.twin import Twin
 from iquitos_citylearn.evaluation.key_figures import SUMMED
-from iquitos_citylearn.evaluation.kpis import key_figures, make_timeseries, session_outcomes
+from iquitos_citylearn.evaluation.kpis import key_figures, make_timeseries, month_peaks_kw, session_outcomes
 from iquitos_citylearn.policies.rollout import trace_year
 from tests.small import (
     TERMS,
@@ -218,7 +218,26 @@ def test_a_demand_charge_is_paid_on_each_months_highest_import(params):
     figures, series, _, _ = figures_of(site, params, charging(site, (0, 1), (0, 2)))
     demand = series["demand_cost_usd"].to_numpy()
     assert {int(t): demand[t] for t in np.flatnonzero(demand)} == {0: 30.0, 1: 20.0, 30: 30.0}
-    assert series["energy_cost_usd"].sum() == pytest.approx(0.25 * (48 * 3 + 4))
-    np.testing.assert_array_equal(series["cost_usd"], series["energy_cost_usd"] + demand)
+    assert series["energy_cost_off_peak_usd"].sum() == pytest.approx(0.25 * (48 * 3 + 4))
+    np.testing.assert_array_equal(series["cost_usd"], series["energy_cost_off_peak_usd"] + demand)
     assert figures["demand_cost_usd"] == pytest.approx(80.0)
-    assert figures["cost_usd"] == pytest.approx(figures["energy_cost_usd"] + 80.0)
+    assert figures["cost_usd"] == pytest.approx(figures["energy_cost_off_peak_usd"] + 80.0)
+    assert "energy_cost_peak_usd" not in figures
+
+
+def test_a_peak_tariff_splits_the_cost_of_energy(params):
+    # Load 3 kWh; hours 18 and 42 cost 0.5 USD/kWh, the others 0.25; a car takes 2 kWh in hour 18.
+    price = np.full(48, 0.25)
+    price[[18, 42]] = 0.5
+    site = hand_site([(0, 12, 24, 0.0, 1.0)], n_steps=48, load_kwh=3.0, price=price)
+    figures, series, _, _ = figures_of(site, params, charging(site, (0, 18)))
+    assert figures["energy_cost_peak_usd"] == pytest.approx(0.5 * (2 * 3 + 2))
+    assert figures["energy_cost_off_peak_usd"] == pytest.approx(0.25 * 46 * 3)
+    assert figures["cost_usd"] == pytest.approx(4.0 + 34.5)
+    assert "demand_cost_usd" not in series
+
+
+def test_the_peaks_of_the_months(params):
+    site = with_demand_charge(hand_site([], n_steps=48, load_kwh=np.arange(48.0)))
+    year = year_of(site, params)
+    assert month_peaks_kw(site.load_kwh, year.setting.tables.month_start[0]).tolist() == [29.0, 47.0]

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from iquitos_citylearn.evaluation.captured_share import Ends, Reference, captured_shares
 from iquitos_citylearn.evaluation.kpis import make_timeseries, n_days, session_outcomes
-from iquitos_citylearn.evaluation.service_adjusted import Reference, captured_share, captured_shares, service_adjusted
+from iquitos_citylearn.evaluation.service_adjusted import service_adjusted
 from iquitos_citylearn.policies.rollout import roll_out
 from iquitos_citylearn.policies.rules import ConstantPolicy
 from tests.small import hand_site, small_site, year_of
@@ -90,15 +91,15 @@ def test_equals_a_plain_loop(params, seed):
 
 
 def test_share_of_what_there_is_to_gain():
-    assert captured_share(10.0, 10.0, 6.0) == 0.0
-    assert captured_share(10.0, 6.0, 6.0) == 1.0
-    assert captured_share(10.0, 7.0, 6.0) == 0.75
-    assert captured_share(10.0, 12.0, 6.0) == -0.5
+    ends = Ends(uncontrolled=10.0, optimum=6.0, resolution=0.1)
+    assert ends.gain == 4.0
+    assert [ends.share(figure) for figure in (10.0, 6.0, 7.0, 12.0)] == [0.0, 1.0, 0.75, -0.5]
 
 
-@pytest.mark.parametrize("optimum", [10.0, 10.0 - 1e-10, 10.0 + 1e-10])
-def test_no_share_of_nothing(optimum):
-    assert captured_share(10.0, 9.0, optimum) is None
+@pytest.mark.parametrize("optimum", [9.9, 10.0, 10.1, 11.0])
+def test_no_share_of_what_rounding_can_make(optimum):
+    ends = Ends(uncontrolled=10.0, optimum=optimum, resolution=0.125)
+    assert (ends.is_gain, ends.share(9.0)) == (False, None)
 
 
 def test_starving_cars_raises_only_the_plain_share(params):
@@ -118,6 +119,8 @@ def test_starving_cars_raises_only_the_plain_share(params):
         optimum_cost_usd=1.0,
         bound_co2_kg=2.0,
         bound_cost_usd=1.0,
+        resolution_co2_kg=1e-3,
+        resolution_cost_usd=1e-3,
     )
     adjusted = {"co2_kg": result.co2_kg, "cost_usd": result.cost_usd}
     shares = captured_shares({"co2_kg": 0.0, "cost_usd": 0.0, "adjusted": adjusted}, reference)

@@ -215,6 +215,7 @@ def test_stage_writes_result_series_and_trace_with_the_bounds(params, monkeypatc
     co2 = result["optimum"]["co2"]
     assert co2["replayed"] == pytest.approx(result["co2_kg"])
     assert co2["replayed_minus_bound"] == co2["replayed"] - co2["bound"]
+    assert co2["uncontrolled"] - co2["replayed"] > co2["resolution"] > 0.0
     assert set(result["optimum"]) == {*OBJECTIVES, "bound_out_of_reach"}
     for name in ("timeseries", "trace"):
         assert (tmp_path / f"metrics/simulations/{name}_OPTIMUM.csv").is_file()

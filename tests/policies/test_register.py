@@ -59,6 +59,21 @@ def test_a_rule_for_a_dispatched_battery_is_there_only_with_one(params):
     assert "peak_shaving" in names(rules_on_the_twin(with_bess(params, "agent")))
 
 
+@pytest.mark.parametrize(
+    ("grid", "optima"),
+    [
+        ({}, ["optimum"]),
+        ({"peak_tariff_usd_per_kwh": 0.2}, ["optimum"]),  # the flat tariff
+        ({"peak_tariff_usd_per_kwh": 0.3}, ["optimum_co2", "optimum_cost"]),
+        ({"demand_charge_usd_per_kw_month": 1.0}, ["optimum_co2", "optimum_cost"]),
+    ],
+)
+def test_co2_and_cost_have_optima_of_their_own_where_hours_differ_in_price(params, grid, optima):
+    site = params.site.model_copy(update={"grid": params.site.grid.model_copy(update=grid)})
+    entries = policies_of(params.model_copy(update={"site": site}))
+    assert [entry.name for entry in entries if entry.kind is Kind.OPTIMUM] == optima
+
+
 def test_every_policy_without_a_model_is_a_baseline_or_a_rule_on_the_twin(params):
     both = names(baselines(params)) + names(rules_on_the_twin(params))
     assert sorted(both) == sorted(entry.name for entry in policies_of(params) if entry.kind is not Kind.AGENT)

@@ -5,6 +5,7 @@ import contextlib
 import pytest
 import yaml
 
+from iquitos_citylearn.evaluation.key_figures import PARTS_OF_COST
 from iquitos_citylearn.params import load_params
 from iquitos_citylearn.policies.register import Kind, baselines, policies_of
 from iquitos_citylearn.runtime.artifacts import read_json
@@ -24,7 +25,7 @@ FIGURES = ("co2_kg", "cost_usd")
 ROUNDING = 1e-3
 """Kilogrammes and dollars: data sets hold energies and SOCs in float32."""
 # The load alone takes up to 540 kW on these days.
-CHANGES = {"agent_bess": {}, "weak_grid": {"site": {"grid": {"import_limit_kw": 542}}}}
+CHANGES = {"demand_charge": {}, "weak_grid": {"site": {"grid": {"import_limit_kw": 542}}}}
 
 
 @pytest.fixture(scope="module", params=CHANGES)
@@ -76,8 +77,10 @@ def test_what_makes_the_site_another_one_shows(case):
     uncontrolled = read_json(folder / "metrics" / "result_UNCONTROLLED.json")
     if name == "weak_grid":
         assert max(uncontrolled["peak_import_kw"], required["peak_import_kw"]) <= 542 + 1e-6
-    if name == "agent_bess":
-        assert required["demand_cost_usd"] > 0.0
+    if name == "demand_charge":
+        parts = [required[part] for part in PARTS_OF_COST]
+        assert all(part > 0.0 for part in parts)
+        assert sum(parts) == pytest.approx(required["cost_usd"])
         assert "peak_shaving" in {entry.name for entry in policies}
     else:
         series = (folder / "metrics" / "simulations" / "timeseries_REQUIRED.csv").read_text().splitlines()

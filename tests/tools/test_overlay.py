@@ -42,7 +42,7 @@ def test_an_agent_can_be_added(tmp_path):
 
 def test_params_of_the_dispatched_battery_are_valid(tmp_path):
     target = tmp_path / "params.yaml"
-    write_overlaid(PARAMS, ROOT / "study/params/agent_bess.yaml", target)
+    write_overlaid(PARAMS, ROOT / "study/params/demand_charge.yaml", target)
     assert load_params(target).site.bess.dispatch == "agent"
 
 

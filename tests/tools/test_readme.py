@@ -8,60 +8,73 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from iquitos_citylearn.runtime.artifacts import read_json
 from iquitos_citylearn.tools.markdown import with_block
-from iquitos_citylearn.tools.picture import CAPTURED, result_picture
-from iquitos_citylearn.tools.readme import COMPARISON, README, answer, tables
+from iquitos_citylearn.tools.picture import result_picture
+from iquitos_citylearn.tools.readme import README, answer, tables
+from tests.comparison.test_compare import RESAMPLING, compare, rule
+from tests.comparison.test_compare import agent as trained
 from tests.defaults import PARAMS
 
 BEGIN, END = "<!-- results: begin -->\n", "<!-- results: end -->\n"
-
-
-@pytest.fixture
-def comparison():
-    return read_json(COMPARISON)
 
 
 def test_tables_are_all_but_the_verdict():
     assert tables("Verdict. Two.\n\n**Table**\n\n| a |\n") == "**Table**\n\n| a |\n"
 
 
-def captured(kind, mean, **more):
-    return {"kind": kind, CAPTURED: {"mean": mean}, "ev_service": {"mean": 1.0}} | more
-
-
-def small_comparison(agent):
-    policies = {
-        "uncontrolled": captured("rule", 0.0),
-        "required": captured("rule", 0.5),
-        "idle": captured("rule", -2.0, ev_service={"mean": 0.0}),
-        "optimum": captured("optimum", 1.0),
-        "sac": captured("agent", agent),
+def results_at(agent, sac_service=1.0):
+    """Return results in which `required` captures half of 50 kg and sac, three seeds, a share."""
+    results = {
+        "uncontrolled": rule("uncontrolled", 1000.0),
+        "required": rule("required", 975.0),
+        "idle": rule("idle", 1100.0),
+        "optimum": rule("optimum", 950.0),
+        "sac": trained("sac", *(3 * [1000.0 - 50.0 * agent])),
     }
-    gain = {"co2_kg": 1000.0, "co2_kg_share": 0.1, "cost_usd": 200.0, "cost_usd_share": 0.1}
-    return {"to_gain": gain, "policies": policies}
+    for name, service in (("idle", 0.0), ("sac", sac_service)):
+        for run in results[name]["runs"]:
+            run["ev_service"] = service
+    return results
+
+
+def small_comparison(agent, **changes):
+    return compare(results_at(agent, **changes), RESAMPLING)
 
 
 @pytest.mark.parametrize(
     ("agent", "word", "gap"),
     [
-        (0.6, "Yes", "60.0 %: 10.0 points more"),
-        (0.5, "No", "50.0 %: the same"),
-        (0.2, "No", "20.0 %: 30.0 points less"),
+        (0.6, "yes", "10.0 points more than"),
+        (0.5, "no", "as much as"),
+        (0.2, "no", "30.0 points less than"),
     ],
 )
-def test_answer_says_whether_the_best_agent_is_ahead(agent, word, gap):
-    said = answer(small_comparison(agent))
-    assert said.startswith(f"**{word}.** ")
-    assert "`required` (charge at once, but only what the driver asked for) saves 50.0 %" in said
-    assert said.endswith(f"sac, saves {gap}.\n")
+def test_answer_says_for_both_sites_whether_the_best_agent_is_ahead(agent, word, gap):
+    here, there = answer(small_comparison(agent), small_comparison(0.1)).split("\n\n**")
+    assert here.startswith("**The default site, on a flat tariff.** CO2: ")
+    for label in ("CO2", "Cost"):
+        assert f"{label}: **{word}**, the best agent, sac, takes {gap} the best without learning." in here
+    assert there.startswith("The same site under a demand charge, its battery dispatched by the policy.** CO2: **no**")
 
 
-def test_no_answer_without_an_agent():
-    comparison = small_comparison(0.5)
-    del comparison["policies"]["sac"]
-    with pytest.raises(ValueError, match="README needs results of"):
-        answer(comparison)
+def test_answer_has_the_best_of_each_kind_in_kg_and_usd():
+    results = results_at(0.2)
+    results["mpc"] = rule("mpc", 960.0) | {"kind": "controller"}
+    here, _ = answer(compare(results, RESAMPLING), small_comparison(0.1)).split("\n\n**")
+    assert here.splitlines()[2:] == [
+        "| saved a year against charging at once | CO2 | cost |",
+        "|---|---|---|",
+        "| perfect foresight | 50 kg, 5.0 % of all CO2 | 100 USD, 5.0 % of all cost |",
+        "| best rule | `required`: 25 kg, 50.0 % of that | `required`: 50 USD, 50.0 % of that |",
+        "| best controller | `mpc`: 40 kg, 80.0 % of that | `mpc`: 80 USD, 80.0 % of that |",
+        "| best agent | `sac`: 10 kg, 20.0 % of that | `sac`: 20 USD, 20.0 % of that |",
+    ]
+    assert "best controller" not in answer(small_comparison(0.2), small_comparison(0.1))
+
+
+def test_no_answer_without_an_agent_that_serves_the_cars():
+    with pytest.raises(ValueError, match="README needs an agent"):
+        answer(small_comparison(0.5, sac_service=0.9), small_comparison(0.5))
 
 
 def test_picture_has_a_bar_for_each_policy_that_saves_something():

@@ -92,8 +92,9 @@ def test_what_cannot_be_told_is_said(tmp_path):
 
 def test_the_screen_has_every_policy_with_units_the_files_and_the_verdict(folder):
     params = load_params(PARAMS)
-    write_results(folder / "metrics")
-    write_comparison(result_files(params, folder / "metrics"), params, folder / "metrics")
+    metrics = folder / "metrics"
+    write_results(metrics)
+    write_comparison(result_files(params, metrics), metrics / "references.json", params, metrics)
     console = Console(file=io.StringIO(), width=120)
     report(folder, console)
     said = console.file.getvalue()

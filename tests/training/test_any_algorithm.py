@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from iquitos_citylearn.agents.algorithms import algorithm_class, read_model
+from iquitos_citylearn.evaluation.captured_share import Reference
 from iquitos_citylearn.evaluation.references import as_content
-from iquitos_citylearn.evaluation.service_adjusted import Reference
 from iquitos_citylearn.evaluation.trained import run_trained, run_untrained
 from iquitos_citylearn.params import ParamsError
 from iquitos_citylearn.runtime.artifacts import write_bytes, write_json
@@ -36,6 +36,8 @@ REFERENCE = Reference(
     optimum_cost_usd=2.0,
     bound_co2_kg=5.0,
     bound_cost_usd=1.0,
+    resolution_co2_kg=1e-3,
+    resolution_cost_usd=1e-3,
 )
 
 

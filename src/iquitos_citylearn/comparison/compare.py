@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from iquitos_citylearn.comparison.gains import find_gains, headline_gains
 from iquitos_citylearn.comparison.seed_statistics import Resampling, probability_of_improvement, summarise_scores
+from iquitos_citylearn.evaluation.captured_share import Reference
+from iquitos_citylearn.evaluation.judged import JUDGED, Judged
 from iquitos_citylearn.evaluation.key_figures import COMPARED, DIFFERENCES, KEY_FIGURES
 from iquitos_citylearn.evaluation.results import COMPLETE, text_file
 from iquitos_citylearn.policies.register import UNCONTROLLED, Kind
 from iquitos_citylearn.runtime.artifacts import ArtifactError, read_json
 from iquitos_citylearn.site.model import FloatArray
 
-BESIDE_AN_AGENT = ("untrained", "best_constant", "best_constant_cost", "training_years")
-CONSTANTS = {"co2": "best_constant", "cost": "best_constant_cost"}
-IMPROVEMENT = KEY_FIGURES["adjusted.co2_kg"].name
-"""The figure of which less is an improvement: CO2 with what cars lacked imported after all."""
+BESIDE_AN_AGENT = ("untrained", *(judged.best_constant for judged in JUDGED.values()), "training_years")
+MONTH_PEAKS = KEY_FIGURES["month_peaks_kw"].name
 
 
 def read_results(files: Iterable[Path]) -> dict[str, dict[str, Any]]:
@@ -60,76 +61,107 @@ def _read_complete(file: Path) -> dict[str, Any]:
     return content
 
 
-def compare(results: Mapping[str, Mapping[str, Any]], resampling: Resampling) -> dict[str, Any]:
+Results = Mapping[str, Mapping[str, Any]]
+
+
+def compare(
+    results: Results, references: Mapping[int, Reference], resampling: Resampling, little_gain_share: float
+) -> dict[str, Any]:
     """Compare results.
 
     Parameters
     ----------
     results : mapping
         Complete results by policy, as `evaluation.candidates.certify_and_write` writes them.
+    references : mapping of int to Reference
+        References of the results' years, by the year's seed.
     resampling : Resampling
         How intervals over seeds are found.
+    little_gain_share : float
+        Share of the figure of charging at once below which a gain is little.
 
     Returns
     -------
     dict
-        `resampling`: resamples, level of the intervals, seed. `to_gain`: CO2 [kg] and cost [USD] a year between
-        charging at once and the optimum, service-adjusted, and their share of the former, means over the evaluation
-        years. `policies`: for each its `kind`, every key figure over seeds and years
-        (`seed_statistics.summarise_scores`; a figure that some run lacks is left out), `n_seeds`, `n_years`, the
-        figures of the headline year of its median seed, the differences of means to charging at once and to the first
-        agent (negative: less), the probability of improvement over every other policy, the steps that CityLearn
-        replayed, and for an agent `untrained`, `best_constant` (for CO2), `best_constant_cost`, `training_years`, and
-        `learning_gain_co2` and `learning_gain_cost`, its shares above those of the best constants.
+        `resampling`: resamples, level of the intervals, seed. `n_steps` of a year. `to_gain`: of each objective a
+        `gains.Gain`. `headline_to_gain`: the same in the headline year, peak import and reward included. `policies`:
+        for each its `kind`, every key figure over seeds and years (`seed_statistics.summarise_scores`; years that lack
+        it do not count, and a figure that no year or only some seeds have is left out), `n_seeds`, `n_years`, what it
+        `saved` of each objective, the mean highest imports of the months, the figures of the headline year of its
+        median seed, the differences of means to charging at once and to the first agent (negative: less), by objective
+        the probability of improvement over every other policy, the steps that CityLearn replayed, and for an agent
+        `untrained`, `best_constant` (for CO2), `best_constant_cost`, `training_years`, and `learning_gain_co2` and
+        `learning_gain_cost`: its shares above the higher of those of the untrained network and of the best constant
+        action for the objective.
     """
+    policies = {name: _compared(name, results, references, resampling) for name in results}
+    gains = find_gains(policies, references.values(), little_gain_share)
+    of_headline = headline_gains(results, little_gain_share)
     return {
         "resampling": asdict(resampling),
-        "to_gain": _to_gain(results),
-        "policies": {name: _compared(name, results, resampling) for name in results},
+        "n_steps": max((run["n_steps"] for result in results.values() for run in result["runs"]), default=0),
+        "to_gain": {name: asdict(gain) for name, gain in gains.items()},
+        "headline_to_gain": {name: asdict(gain) for name, gain in of_headline.items()},
+        "policies": policies,
     }
 
 
-def _compared(name: str, results: Mapping[str, Mapping[str, Any]], resampling: Resampling) -> dict[str, Any]:
+def _compared(
+    name: str, results: Results, references: Mapping[int, Reference], resampling: Resampling
+) -> dict[str, Any]:
     result = results[name]
     scores = {figure: _scores(result["runs"], figure) for figure in COMPARED}
     known = {figure: values for figure, values in scores.items() if values is not None}
     n_seeds, n_years = next(iter(known.values())).shape
     compared: dict[str, Any] = {"kind": result["kind"], "n_seeds": n_seeds, "n_years": n_years}
+    compared["saved"] = {judged.figure: _saved(result["runs"], references, judged) for judged in JUDGED.values()}
     compared |= {
         KEY_FIGURES[figure].flat_name: summarise_scores(values, resampling) for figure, values in known.items()
     }
+    compared[MONTH_PEAKS] = np.mean([run[MONTH_PEAKS] for run in result["runs"]], axis=0).tolist()
     compared["headline"] = {
         KEY_FIGURES[figure].flat_name: value for figure in COMPARED if (value := _figure(result, figure)) is not None
     }
     compared |= _differences(name, results)
-    compared["improvement_over"] = _improvements(name, results, resampling)
+    compared["improvement_over"] = {
+        objective: _improvements(name, results, references, judged, resampling) for objective, judged in JUDGED.items()
+    }
     compared["replayed_steps"] = {part: entry["n_steps"] for part, entry in result["certification"].items()}
     compared |= {key: _numbers(result[key]) for key in BESIDE_AN_AGENT if key in result}
-    for gain, constant in CONSTANTS.items():
-        share = result.get(constant, {}).get(f"captured_share_{gain}")
-        if share is not None and f"captured_share_{gain}" in compared:
-            compared[f"learning_gain_{gain}"] = compared[f"captured_share_{gain}"]["mean"] - share
+    for judged in JUDGED.values():
+        without = [result.get(key, {}).get(judged.share) for key in ("untrained", judged.best_constant)]
+        known_shares = [share for share in without if share is not None]
+        if known_shares and judged.share in compared:
+            compared[judged.learning_gain] = compared[judged.share]["mean"] - max(known_shares)
     return compared
 
 
+def _saved(runs: Sequence[Mapping[str, Any]], references: Mapping[int, Reference], judged: Judged) -> float:
+    """Return what a policy saves of an objective against charging at once, service-adjusted, mean over its runs."""
+    return fmean(references[run["year"]].ends(judged).uncontrolled - run["adjusted"][judged.figure] for run in runs)
+
+
 def _scores(runs: Sequence[Mapping[str, Any]], figure: str) -> FloatArray | None:
-    """Return a figure of every run, shape (n_seeds, n_years); None if a run lacks it."""
+    """Return a figure of every run in the years that have it, shape (n_seeds, n_years).
+
+    None where no year has it, or where a year has it for some seeds only.
+    """
     by_seed: dict[Any, list[float | None]] = {}
     for run in runs:
         by_seed.setdefault(run.get("seed"), []).append(_figure(run, figure))
-    if any(value is None for values in by_seed.values() for value in values):
-        return None
-    return np.array(list(by_seed.values()), dtype=np.float64)
+    scores = np.array(list(by_seed.values()), dtype=np.float64)  # None becomes NaN
+    scores = scores[:, ~np.isnan(scores).all(axis=0)]
+    return None if np.isnan(scores).any() or not scores.size else scores
 
 
 def _figure(run: Mapping[str, Any], name: str) -> float | None:
     value: Any = run
     for part in name.split("."):
-        value = value[part]
+        value = value.get(part)
     return None if value is None else float(value)
 
 
-def _differences(name: str, results: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+def _differences(name: str, results: Results) -> dict[str, dict[str, float]]:
     differences = {}
     for reference in _reference_policies(results):
         if reference == name:
@@ -145,40 +177,30 @@ def _differences(name: str, results: Mapping[str, Mapping[str, Any]]) -> dict[st
     return differences
 
 
-def _reference_policies(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _reference_policies(results: Results) -> list[str]:
     """Return the policies to which differences are stated: charging at once, and the first agent."""
     agents = [name for name, result in results.items() if result["kind"] == Kind.AGENT]
     return [UNCONTROLLED] * (UNCONTROLLED in results) + agents[:1]
 
 
 def _improvements(
-    name: str, results: Mapping[str, Mapping[str, Any]], resampling: Resampling
+    name: str, results: Results, references: Mapping[int, Reference], judged: Judged, resampling: Resampling
 ) -> dict[str, dict[str, float]]:
-    """Return the probability of improvement over every policy whose runs pair with this one's."""
-    mine = _scores(results[name]["runs"], IMPROVEMENT)
+    """Return the probability of improvement over every policy whose runs pair with this one's.
+
+    Less is an improvement, with what cars lacked imported after all. What rounding can make is none.
+    """
+    figure = f"adjusted.{judged.figure}"
+    mine = _scores(results[name]["runs"], figure)
+    years = dict.fromkeys(run["year"] for run in results[name]["runs"])
+    resolution = np.array([references[year].ends(judged).resolution for year in years])
     improvements = {}
     for other, result in results.items():
-        theirs = _scores(result["runs"], IMPROVEMENT)
+        theirs = _scores(result["runs"], figure)
         if other == name or mine is None or theirs is None or len(theirs) not in {1, len(mine)}:
             continue
-        improvements[other] = probability_of_improvement(-mine, -theirs, resampling)
+        improvements[other] = probability_of_improvement(-mine, -theirs, resolution, resampling)
     return improvements
-
-
-def _to_gain(results: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
-    """Return what the optimum saves against charging at once; nothing where one of them is not compared."""
-    optima = [name for name, result in results.items() if result["kind"] == Kind.OPTIMUM]
-    if UNCONTROLLED not in results or not optima:
-        return {}
-    gain: dict[str, float] = {}
-    for figure in ("co2_kg", "cost_usd"):
-        base, best = (_mean_reference(results[name], figure) for name in (UNCONTROLLED, optima[0]))
-        gain |= {figure: base - best, f"{figure}_share": (base - best) / base if base else 0.0}
-    return gain
-
-
-def _mean_reference(result: Mapping[str, Any], figure: str) -> float:
-    return fmean(run["adjusted"][figure] for run in result["runs"])
 
 
 def _numbers(figures: Mapping[str, float | None]) -> dict[str, float]:

@@ -16,8 +16,6 @@ from scipy.stats import bootstrap, trim_mean
 from iquitos_citylearn.site.model import FloatArray
 
 QUARTILE = 0.25
-TIE = 1e-6
-"""Scores that differ by less than this share count as equal: plans and rules differ by rounding."""
 FEWEST_SEEDS = 2
 """A single seed has no spread to resample."""
 
@@ -74,7 +72,9 @@ def summarise_scores(scores: FloatArray, resampling: Resampling) -> dict[str, fl
     return summary | {"ci_low": low, "ci_high": high, "iqm_ci_low": iqm_low, "iqm_ci_high": iqm_high}
 
 
-def probability_of_improvement(scores: FloatArray, others: FloatArray, resampling: Resampling) -> dict[str, float]:
+def probability_of_improvement(
+    scores: FloatArray, others: FloatArray, resolution: FloatArray, resampling: Resampling
+) -> dict[str, float]:
     """Return how often a run does better than another policy's in the same year; equal ones count half.
 
     Parameters
@@ -83,6 +83,8 @@ def probability_of_improvement(scores: FloatArray, others: FloatArray, resamplin
         A figure of which more is better.
     others : ndarray, shape (n_seeds, n_years) or (1, n_years)
         The same of the other policy, paired by seed and year. One without seeds is paired with every seed.
+    resolution : ndarray, shape (n_years,)
+        Scores of a year that differ by no more than this are equal.
     resampling : Resampling
         How the interval is found.
 
@@ -91,7 +93,7 @@ def probability_of_improvement(scores: FloatArray, others: FloatArray, resamplin
     dict
         `mean`; with two seeds or more `ci_low` and `ci_high`.
     """
-    tied = np.abs(scores - others) <= TIE * np.abs(others)
+    tied = np.abs(scores - others) <= resolution
     better = np.where(tied, 0.5, scores > others)
     if len(scores) < FEWEST_SEEDS:
         return {"mean": float(better.mean())}

@@ -1,24 +1,39 @@
 """The comparison for readers: tables in Markdown and a verdict in words."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from iquitos_citylearn.evaluation.key_figures import KEY_FIGURES, NOT_KNOWN, PERCENT, PrintForm
-from iquitos_citylearn.policies.register import Kind
+from iquitos_citylearn.comparison.gains import CONTENDERS, Gain, Verdict, gains_of, optima_of, points_ahead
+from iquitos_citylearn.comparison.tables import (
+    COST_COLUMN_OF_HEADLINE,
+    COST_COLUMN_OF_LEARNING,
+    HEADLINE_COLUMNS,
+    POINTS,
+    judged_columns,
+    learning_columns,
+    month_peak,
+    over_years,
+    rows_table,
+    table,
+    years_columns,
+)
+from iquitos_citylearn.evaluation.judged import JUDGED, Judged
+from iquitos_citylearn.evaluation.key_figures import KEY_FIGURES, PARTS_OF_COST, PERCENT, PrintForm, named
+from iquitos_citylearn.policies.register import REGISTER, Kind
 from iquitos_citylearn.site.clock import HOURS_PER_YEAR
 
-LESS_SERVICE = 0.01
-"""A policy whose service is lower than that of the optimum by more than this is not called best: captured shares put
-a price on unmet energy, and drivers may see it otherwise."""
-SAME_SHARE = 1e-4
-LITTLE_SHARE = 0.10
-"""Below this share of uncontrolled CO2 the report calls the gain small."""
 WHOLE = PrintForm(1.0, "", 0)
-POINTS = PrintForm(100.0, "points", 1)
-PROBABILITY = PrintForm(1.0, "", 2)
+SHOWN_POINTS = PrintForm(1.0, "points", 1)
+"""Of differences of percentages as they are printed."""
+ONE_DECIMAL = PrintForm(1.0, "", 1)
+OBJECTIVE_LABELS = {
+    "co2": "CO2 [kg]",
+    "cost": "cost [USD]",
+    "peak_import": "peak import [kW]",
+    "reward": "reward, its sign reversed",
+}
 
 Figures = Mapping[str, Any]
-Column = tuple[str, Callable[[Figures], str]]
 
 
 def comparison_text(comparison: Mapping[str, Any]) -> str:
@@ -26,105 +41,102 @@ def comparison_text(comparison: Mapping[str, Any]) -> str:
     policies = comparison["policies"]
     replayed = {name: figures for name, figures in policies.items() if "headline" in figures["replayed_steps"]}
     agents = {name: figures for name, figures in policies.items() if figures["kind"] == Kind.AGENT}
+    differ = optima_differ(policies)
     parts = [verdict(comparison)]
+    if comparison["headline_to_gain"]:
+        parts += [
+            "**What there is to gain in the headline year**, each objective by its own optimum:",
+            _gains_table(comparison["headline_to_gain"]),
+        ]
     if replayed:
         parts += [
             "**The headline year**, every hour replayed in CityLearn (agents: the median seed):",
-            table(replayed, HEADLINE_COLUMNS),
+            table(replayed, (*HEADLINE_COLUMNS, COST_COLUMN_OF_HEADLINE) if differ else HEADLINE_COLUMNS),
         ]
-    parts += [_years_caption(comparison), table(policies, YEARS_COLUMNS)]
+    parts += [_years_caption(comparison), table(policies, years_columns(JUDGED["co2"], differ=differ))]
+    if differ:
+        parts += ["**The same for cost**:", table(policies, judged_columns(JUDGED["cost"]))]
+    if any(name in figures for figures in policies.values() for name in PARTS_OF_COST):
+        parts += _where_the_money_goes(policies)
     if agents:
         parts += [
             "**What the learning added** (captured share of CO2, on the twin): the same network untrained, the best "
             "constant action under the same mapping, chosen in hindsight, and the years trained on beside those not "
-            "seen. Credit goes to learning only for what lies above the constant; for cost, above the constant that "
-            "costs least.",
-            table(agents, LEARNING_COLUMNS),
+            "seen. Credit goes to learning only for what lies above both the untrained network and the constant"
+            + (":" if differ else "; for cost, above the constant that costs least."),
+            table(agents, (*learning_columns(JUDGED["co2"]), *(() if differ else (COST_COLUMN_OF_LEARNING,)))),
         ]
+        if differ:
+            parts += ["**The same for cost**:", table(agents, learning_columns(JUDGED["cost"]))]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def table(policies: Mapping[str, Figures], columns: Sequence[Column]) -> str:
-    """Return a Markdown table, a policy per row."""
-    header = ("policy", *(title for title, _ in columns))
-    lines = ["| " + " | ".join(header) + " |", "|---|" + "---:|" * len(columns)]
-    for name, figures in policies.items():
-        label = f"{name} ({figures['n_seeds']} seeds)" if figures["n_seeds"] > 1 else name
-        lines.append("| " + " | ".join((label, *(cell(figures) for _, cell in columns))) + " |")
-    return "\n".join(lines)
+def optima_differ(policies: Mapping[str, Figures]) -> bool:
+    """Return whether CO2 and cost have optima of their own among the policies."""
+    return len(optima_of(policies)) > 1
 
 
 def verdict(comparison: Mapping[str, Any]) -> str:
-    """Return the possible gain over charging at once, and who captures it, in a few sentences."""
-    gain, policies = comparison["to_gain"], comparison["policies"]
-    if not gain:
-        return "What there is to gain is not known: charging at once or the optimum is not among the results."
+    """Return for each objective, a line each, what there is to gain over charging at once, and who captures it."""
+    gains, policies = gains_of(comparison), comparison["policies"]
+    if not gains:
+        return "What there is to gain is not known: there is no result."
+    period = "a year" if comparison["n_steps"] == HOURS_PER_YEAR else f"in {comparison['n_steps']:,} hours of a year"
+    return "\n".join(_line(JUDGED[name], gain, policies, period) for name, gain in gains.items())
+
+
+def _line(judged: Judged, gain: Gain, policies: Mapping[str, Figures], period: str) -> str:
+    start = f"- {judged.label[0].upper()}{judged.label[1:]}: "
+    if gain.verdict == Verdict.NONE:
+        return f"{start}there is nothing to gain. Charging at once to full and perfect foresight differ by rounding."
     text = (
-        f"Between charging at once to full and perfect foresight lie {WHOLE.number(gain['co2_kg'])} kg of CO2 "
-        f"({PERCENT.text(gain['co2_kg_share'])} of the site's) and {WHOLE.number(gain['cost_usd'])} USD "
-        f"{_per_year(policies)}."
+        f"{start}perfect foresight saves {in_units(gain.gain, gain)} {period} ({PERCENT.text(gain.share)}) against "
+        "charging at once to full."
     )
-    if gain["co2_kg_share"] < LITTLE_SHARE:
+    if gain.verdict == Verdict.LITTLE:
         text += " That is little."
-    if "required" in policies and "captured_share_co2" in policies["required"]:
-        share = PERCENT.text(policies["required"]["captured_share_co2"]["mean"])
-        text += (
-            f" The rule `required` (charge at once, but only what the driver asked for) takes {share} of it "
-            "without any learning."
-        )
-    return text + _who_beats_the_rules(policies)
+    return text + _who_captures_it(judged, gain, policies)
 
 
-def _per_year(policies: Mapping[str, Figures]) -> str:
-    """Return the time that the figures cover; params can keep a part of the year."""
-    (optimum, *_) = _optima(policies)
-    n_steps = optimum["replayed_steps"]["headline"]
-    return "a year" if n_steps == HOURS_PER_YEAR else f"in {n_steps:,} hours of a year"
+def _who_captures_it(judged: Judged, gain: Gain, policies: Mapping[str, Figures]) -> str:
+    """Return sentences on the best policy of each kind, and on what learning added to the best agent."""
+    if not gain.best:
+        return " No rule, controller or agent serves as many cars as the optimum."
+    taken = {
+        kind: f"the best {kind}, {policy}{_summary(policy)}, takes {share_taken(policies[policy], judged)}"
+        for kind, policy in gain.best.items()
+    }
+    ahead = points_ahead(gain, policies, judged.share)
+    if ahead is not None:
+        taken[Kind.AGENT] += f", {gap(ahead)}"
+    text = f" Of that, {'; '.join(taken[kind] for kind in CONTENDERS if kind in taken)}."
+    learned = policies[gain.best[Kind.AGENT]].get(judged.learning_gain) if Kind.AGENT in gain.best else None
+    if learned is None:
+        return text
+    added = POINTS.text(learned) if POINTS.rounded(learned) > 0.0 else "nothing"
+    return text + f" Learning added {added} to what the agent's untrained network or a constant action takes."
 
 
-def _who_beats_the_rules(policies: Mapping[str, Figures]) -> str:
-    """Return a sentence for CO2, and one for cost unless it says the same."""
-    figures = ["captured_share_co2", "captured_share_cost"]
-    shares = [[f.get(name, {}).get("mean") for f in policies.values()] for name in figures]
-    if all(co2 == cost or (co2 and cost and abs(co2 - cost) < SAME_SHARE) for co2, cost in zip(*shares, strict=True)):
-        return _best_agent_and_rule(policies, "captured_share_co2", "")
-    of_co2 = _best_agent_and_rule(policies, "captured_share_co2", " of the CO2")
-    return of_co2 + _best_agent_and_rule(policies, "captured_share_cost", " of the cost")
+def _summary(policy: str) -> str:
+    """Return what a policy of the register does, in brackets."""
+    return next((f" ({entry.summary})" for entry in REGISTER if entry.name == policy), "")
 
 
-def _best_agent_and_rule(policies: Mapping[str, Figures], figure: str, of_what: str) -> str:
-    """Return a sentence on the best agent and the best rule, of those that serve the cars."""
-    serving = {name: f for name, f in policies.items() if serves(f, policies)}
-    best = best_agent_and_rule(serving, figure)
-    if best is None:
-        return ""
-    agent, rule = best
-    share = shown_percent(policies[agent], figure)
-    taken = KEY_FIGURES[figure].text(policies[agent][figure]["mean"])
-    ahead = share - shown_percent(policies[rule], figure)
-    if ahead > 0.0:
-        return f" The best agent, {agent}, takes {taken}{of_what}: {ahead:.1f} points more than the best rule, {rule}."
-    return f" No agent takes more{of_what} than the best rule, {rule}: the best, {agent}, takes {taken}."
+def in_units(value: float, gain: Gain) -> str:
+    """Return an amount of an objective as it is printed, in its unit."""
+    return f"{WHOLE.number(value)} {gain.unit}"
 
 
-def best_agent_and_rule(policies: Mapping[str, Figures], figure: str) -> tuple[str, str] | None:
-    """Return the agent and the rule that capture most, of equal ones the first; None unless there are both."""
-    agents, rules = (
-        [name for name, figures in policies.items() if figures["kind"] == kind and figure in figures]
-        for kind in (Kind.AGENT, Kind.RULE)
-    )
-    if not agents or not rules:
-        return None
-
-    def share(name: str) -> float:
-        return shown_percent(policies[name], figure)
-
-    return max(agents, key=share), max(rules, key=share)
+def share_taken(figures: Figures, judged: Judged) -> str:
+    """Return the mean captured share of a policy as it is printed."""
+    return KEY_FIGURES[judged.share].text(figures[judged.share]["mean"])
 
 
-def shown_percent(figures: Figures, figure: str) -> float:
-    """Return a mean share as it is printed, so that what looks equal is equal [%]."""
-    return KEY_FIGURES[figure].print_form.rounded(float(figures[figure]["mean"]))
+def gap(points: float) -> str:
+    """Return in words by how much the best agent is ahead of what is best without learning."""
+    if not SHOWN_POINTS.rounded(points):
+        return "as much as the best without learning"
+    return f"{SHOWN_POINTS.text(abs(points))} {'more' if points > 0.0 else 'less'} than the best without learning"
 
 
 def _years_caption(comparison: Mapping[str, Any]) -> str:
@@ -138,87 +150,25 @@ def _years_caption(comparison: Mapping[str, Any]) -> str:
     )
 
 
-def serves(figures: Figures, policies: Mapping[str, Figures]) -> bool:
-    """Return whether a policy serves about as many cars as the optimum, which serves all that the site can."""
-    best = [optimum["ev_service"]["mean"] for optimum in _optima(policies) if "ev_service" in optimum]
-    if "ev_service" not in figures or not best:
-        return True
-    return bool(figures["ev_service"]["mean"] >= max(best) - LESS_SERVICE)
+def _where_the_money_goes(policies: Mapping[str, Figures]) -> list[str]:
+    """Return captions and tables of the parts of the cost, and of the highest import of each month."""
+    has = [name for name in PARTS_OF_COST if any(name in figures for figures in policies.values())]
+    n_months = max(len(figures["month_peaks_kw"]) for figures in policies.values())
+    return [
+        "**Where the money goes**, means over seeds and years, as simulated (what cars lacked is not added):",
+        table(policies, tuple(over_years(name, interval=False) for name in (*has, *named("cost_usd")))),
+        "**Monthly peaks** [kW], highest import of an hour, means over seeds and years:",
+        table(policies, tuple(month_peak(month) for month in range(n_months))),
+    ]
 
 
-def _optima(policies: Mapping[str, Figures]) -> list[Figures]:
-    return [figures for figures in policies.values() if figures["kind"] == Kind.OPTIMUM]
-
-
-def _headline(name: str) -> Column:
-    figure = KEY_FIGURES[name]
-    return figure.heading, lambda figures: figure.print_form.cell(figures["headline"].get(figure.flat_name))
-
-
-def _over_years(name: str, decimals: int | None = None) -> Column:
-    figure = KEY_FIGURES[name]
-    form = figure.print_form if decimals is None else figure.print_form.with_decimals(decimals)
-
-    def cell(figures: Figures) -> str:
-        summary = figures.get(figure.flat_name)
-        if summary is None:
-            return NOT_KNOWN
-        interval = (summary["ci_low"], summary["ci_high"]) if "ci_low" in summary else None
-        return form.cell(summary["mean"], interval if interval and interval[0] != interval[1] else None)
-
-    return figure.heading, cell
-
-
-def _of_summary(heading: str, name: str, key: str) -> Column:
-    figure = KEY_FIGURES[name]
-    return heading, lambda figures: figure.text(figures[figure.flat_name][key] if figure.flat_name in figures else None)
-
-
-def _beside(heading: str, part: str, name: str) -> Column:
-    figure = KEY_FIGURES[name]
-    return heading, lambda figures: figure.text(figures[part].get(name))
-
-
-def _better_than(name: str) -> Column:
-    def cell(figures: Figures) -> str:
-        return PROBABILITY.number(figures["improvement_over"].get(name, {}).get("mean"))
-
-    return f"P(better than `{name}`)", cell
-
-
-def _replayed(figures: Figures) -> str:
-    return " + ".join(f"{steps:,}" for steps in figures["replayed_steps"].values())
-
-
-def _learning_gain(heading: str, name: str) -> Column:
-    return heading, lambda figures: POINTS.text(figures.get(name), signed=True)
-
-
-HEADLINE_COLUMNS = (
-    _headline("co2_kg"),
-    _headline("cost_usd"),
-    _headline("peak_import_kw"),
-    _headline("ev_charging_kwh"),
-    _headline("ev_service"),
-    _headline("ev_unmet_kwh"),
-    _headline("captured_share_co2"),
-)
-YEARS_COLUMNS: tuple[Column, ...] = (
-    _over_years("captured_share_co2"),
-    _of_summary("interquartile mean", "captured_share_co2", "iqm"),
-    _of_summary("worst seed", "captured_share_co2", "min"),
-    _over_years("captured_share_cost"),
-    _over_years("ev_service"),
-    _over_years("ev_unmet_kwh", decimals=0),
-    _better_than("required"),
-    _better_than("uncontrolled"),
-    ("replayed [h]", _replayed),
-)
-LEARNING_COLUMNS = (
-    _of_summary("trained", "captured_share_co2", "mean"),
-    _beside("on training years", "training_years", "captured_share_co2"),
-    _beside("untrained", "untrained", "captured_share_co2"),
-    _beside("best constant", "best_constant", "captured_share_co2"),
-    _learning_gain("above the constant", "learning_gain_co2"),
-    _learning_gain("the same for cost", "learning_gain_cost"),
-)
+def _gains_table(gains: Mapping[str, Any]) -> str:
+    """Return a Markdown table, an objective per row; nothing is stated of a gain that rounding can make."""
+    rows = []
+    for name, gain in ((name, Gain(**entry)) for name, entry in gains.items()):
+        none = gain.verdict == Verdict.NONE
+        amounts = (gain.uncontrolled, gain.optimum, None if none else gain.gain)
+        share = PERCENT.text(None if none else gain.share)
+        rows.append((OBJECTIVE_LABELS[name], *map(ONE_DECIMAL.number, amounts), share, gain.verdict))
+    header = ("objective", "charging at once", "its optimum", "to gain", "share", "verdict")
+    return rows_table(header, rows)

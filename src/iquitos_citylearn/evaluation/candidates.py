@@ -17,12 +17,12 @@ from iquitos_citylearn.env.physics import dispatches_bess
 from iquitos_citylearn.env.replay import replay_executor
 from iquitos_citylearn.env.reward import TERMS
 from iquitos_citylearn.env.year import Year, Years
+from iquitos_citylearn.evaluation.captured_share import Reference, captured_shares
 from iquitos_citylearn.evaluation.certification import SAMPLED_STEPS, CertificationError, certify, certify_sample
 from iquitos_citylearn.evaluation.key_figures import KEY_FIGURES
 from iquitos_citylearn.evaluation.kpis import make_timeseries
 from iquitos_citylearn.evaluation.references import bound_out_of_reach
 from iquitos_citylearn.evaluation.results import COMPLETE, write_outputs
-from iquitos_citylearn.evaluation.service_adjusted import Reference, captured_shares
 from iquitos_citylearn.evaluation.year_figures import mean_figures, year_figures
 from iquitos_citylearn.policies.policy import Policy
 from iquitos_citylearn.policies.register import PolicyEntry

@@ -18,6 +18,7 @@ class OverYear(StrEnum):
     COLUMN_SUM = "sum of its hourly column"
     SUM = "sum"
     HIGHEST = "highest hour"
+    HIGHEST_OF_MONTH = "highest hour of each month"
     COUNT = "count"
     SHARE = "share"
 
@@ -129,6 +130,11 @@ class KeyFigure:
         return self.name.replace(".", "_")
 
     @property
+    def is_list(self) -> bool:
+        """Whether it is a list of numbers."""
+        return self.over_year is OverYear.HIGHEST_OF_MONTH
+
+    @property
     def heading(self) -> str:
         """Return the heading of its column."""
         return self.print_form.heading(self.label)
@@ -139,7 +145,6 @@ class KeyFigure:
 
 
 _SUM, _COLUMN, _HIGHEST, _SHARE = OverYear.SUM, OverYear.COLUMN_SUM, OverYear.HIGHEST, OverYear.SHARE
-_DEMAND_CHARGE = "with a demand charge"
 _TABLE = (
     KeyFigure("n_steps", "h", OverYear.COUNT, NUMBER, "hours", "Hours simulated.", critical=True),
     KeyFigure(
@@ -152,10 +157,13 @@ _TABLE = (
     KeyFigure("co2_kg", "kg", _COLUMN, TONNES, "CO2", "CO2 of the imported energy.", critical=True),
     KeyFigure("cost_usd", "USD", _COLUMN, KILO_USD, "cost", "Cost of the imported energy, exports earn nothing; with a "
               "demand charge including it.", critical=True),
-    KeyFigure("energy_cost_usd", "USD", _COLUMN, KILO_USD, "energy cost", "Part of the cost that the tariff makes.",
-              condition=_DEMAND_CHARGE),
-    KeyFigure("demand_cost_usd", "USD", _COLUMN, KILO_USD, "demand cost", "Part of the cost that the demand charge on "
-              "each month's highest import makes.", condition=_DEMAND_CHARGE),
+    KeyFigure("energy_cost_off_peak_usd", "USD", _COLUMN, KILO_USD, "energy off peak", "Part of the cost that energy "
+              "makes outside the peak hours of the tariff; on a tariff without two prices all that energy makes.",
+              condition="with a peak tariff or a demand charge"),
+    KeyFigure("energy_cost_peak_usd", "USD", _COLUMN, KILO_USD, "energy in peak hours", "Part of the cost that energy "
+              "makes in the peak hours of the tariff.", condition="with a peak tariff: one of two prices"),
+    KeyFigure("demand_cost_usd", "USD", _COLUMN, KILO_USD, "demand charge", "Part of the cost that the demand charge "
+              "on each month's highest import makes.", condition="with a demand charge"),
     KeyFigure("peak_import_kw", "kW", _HIGHEST, KILOWATTS, "peak import", "Highest import of an hour.", critical=True),
     KeyFigure("evening_peak_import_kw", "kW", _HIGHEST, KILOWATTS, "evening peak import", "Highest import of an hour "
               "of the evening peak; 0 without such an hour."),
@@ -184,10 +192,13 @@ _TABLE = (
               "imported in the dearest hour of its day."),
     KeyFigure("adjusted.peak_import_kw", "kW", _HIGHEST, KILOWATTS, "adjusted peak import", "Highest import of an hour "
               "as if every unmet kWh had been imported in the dearest hour of its day."),
+    KeyFigure("month_peaks_kw", "kW", OverYear.HIGHEST_OF_MONTH, KILOWATTS, "monthly peaks", "Highest import of an "
+              "hour in each month, January first: a list."),
     KeyFigure("captured_share_co2", "1", _SHARE, PERCENT, "captured CO2", "Adjusted CO2 saved against charging at "
-              "once, as a share of what the optimum saves: 0 for charging at once, 1 for the optimum; null where "
-              "nothing can be saved.", critical=True),
-    KeyFigure("captured_share_cost", "1", _SHARE, PERCENT, "captured cost", "The same for the adjusted cost."),
+              "once, as a share of what the optimum for CO2 saves: 0 for charging at once, 1 for the optimum; null "
+              "where that is no more than rounding.", critical=True),
+    KeyFigure("captured_share_cost", "1", _SHARE, PERCENT, "captured cost", "The same for the adjusted cost, of what "
+              "the optimum for cost saves."),
     KeyFigure("plain_share_co2", "1", _SHARE, PERCENT, "plain CO2 share", "The same for CO2 that is not adjusted: "
               "leaving cars empty raises it."),
 )  # fmt: skip
@@ -209,8 +220,8 @@ def named(*names: str) -> tuple[str, ...]:
 _COLUMN_SUMS = [figure for figure in _TABLE if figure.over_year is OverYear.COLUMN_SUM]
 SUMMED = tuple(figure.name for figure in _COLUMN_SUMS if not figure.condition)
 """Key figures that are sums of the hourly column of the same name."""
-SUMMED_WITH_DEMAND_CHARGE = tuple(figure.name for figure in _COLUMN_SUMS if figure.condition == _DEMAND_CHARGE)
-"""The same where there is a demand charge; they sum to `cost_usd`."""
+PARTS_OF_COST = tuple(figure.name for figure in _COLUMN_SUMS if figure.condition)
+"""The same where the tariff has them; they sum to `cost_usd`."""
 CRITICAL = tuple(figure.name for figure in _TABLE if figure.critical)
 MEANS = named(
     "captured_share_co2",
@@ -229,6 +240,7 @@ COMPARED = named(
     "plain_share_co2",
     "co2_kg",
     "cost_usd",
+    *PARTS_OF_COST,
     "grid_import_kwh",
     "grid_export_kwh",
     "peak_import_kw",

@@ -11,14 +11,17 @@ import pandas as pd
 from iquitos_citylearn.env.arrays import session_rows
 from iquitos_citylearn.env.demand import demand_cost_usd
 from iquitos_citylearn.env.reward import TERMS
+from iquitos_citylearn.env.tables import Tables
 from iquitos_citylearn.env.year import Year
-from iquitos_citylearn.evaluation.key_figures import SUMMED, SUMMED_WITH_DEMAND_CHARGE
+from iquitos_citylearn.evaluation.key_figures import PARTS_OF_COST, SUMMED
 from iquitos_citylearn.policies.rollout import Rollout
 from iquitos_citylearn.site.clock import HOURS_PER_DAY
 from iquitos_citylearn.site.model import FloatArray, IntArray
 
 SERVICE_TOLERANCE_SOC = 0.01
 """A session is served when it leaves within this of what it needed, or of all that was feasible."""
+PEAK_TARIFF_PRICES = 2
+"""Number of prices of a tariff with peak hours; one with more has no hours that are the peak."""
 
 
 def make_timeseries(rollout: Rollout, year: Year) -> pd.DataFrame:
@@ -33,8 +36,8 @@ def make_timeseries(rollout: Rollout, year: Year) -> pd.DataFrame:
     -------
     DataFrame, one row per step
         `timestamp`, energies [kWh], `bess_soc`, `co2_kg`, `cost_usd`, the weighted reward terms and their sum.
-        Energies of the battery are on the site's side. With a demand charge also the two parts of `cost_usd`,
-        `energy_cost_usd` and `demand_cost_usd`: charge x what the hour lifts the highest import of its month.
+        Energies of the battery are on the site's side. Where the tariff has them, also the parts of `cost_usd`
+        (`_parts_of_cost`).
     """
     years, tables = year.setting.years, year.setting.tables
     grid_import = np.maximum(rollout.net_kwh, 0.0)
@@ -52,12 +55,33 @@ def make_timeseries(rollout: Rollout, year: Year) -> pd.DataFrame:
         "co2_kg": grid_import * years.carbon_kg_per_kwh[0],
         "cost_usd": grid_import * years.price_usd_per_kwh[0],
     }
-    if tables.demand_charge_usd_per_kw > 0.0:
-        demand = demand_cost_usd(grid_import, tables.month_start[0], tables.demand_charge_usd_per_kw)
-        table |= {"energy_cost_usd": table["cost_usd"], "demand_cost_usd": demand}
-        table["cost_usd"] = table["energy_cost_usd"] + demand
+    parts = _parts_of_cost(grid_import, years.price_usd_per_kwh[0], tables)
+    if parts:
+        table |= {"cost_usd": sum(parts.values()), **parts}
     rewards = {f"reward_{term}": rollout.reward_terms[:, index] for index, term in enumerate(TERMS)}
     return pd.DataFrame(table | rewards | {"reward_total": rollout.reward_terms.sum(axis=1)})
+
+
+def _parts_of_cost(import_kwh: FloatArray, price_usd_per_kwh: FloatArray, tables: Tables) -> dict[str, FloatArray]:
+    """Return the parts of the cost by name, each of shape (n_steps,) [USD]; none for a tariff that has only one.
+
+    `energy_cost_off_peak_usd` and, where the tariff has two prices, `energy_cost_peak_usd` at the higher one; with a
+    demand charge `demand_cost_usd`: charge x what the hour lifts the highest import of its month.
+    """
+    energy = import_kwh * price_usd_per_kwh
+    charge = tables.demand_charge_usd_per_kw
+    parts = {}
+    prices = np.unique(price_usd_per_kwh)
+    if len(prices) == PEAK_TARIFF_PRICES:
+        is_peak = price_usd_per_kwh == prices[-1]
+        parts = {
+            "energy_cost_off_peak_usd": np.where(is_peak, 0.0, energy),
+            "energy_cost_peak_usd": np.where(is_peak, energy, 0.0),
+        }
+    if charge > 0.0:
+        parts = parts or {"energy_cost_off_peak_usd": energy}
+        parts["demand_cost_usd"] = demand_cost_usd(import_kwh, tables.month_start[0], charge)
+    return parts
 
 
 @cache
@@ -122,6 +146,11 @@ def session_outcomes(rollout: Rollout, year: Year) -> SessionOutcomes:
     )
 
 
+def month_peaks_kw(import_kwh: FloatArray, month_start: FloatArray) -> FloatArray:
+    """Return the highest import of each month, shape (n_months,) [kW]; `month_start` is 1 where a month starts."""
+    return np.asarray(np.maximum.reduceat(import_kwh, np.flatnonzero(month_start)))
+
+
 def n_days(n_steps: int) -> int:
     """Return the number of days that steps fill; a part of a day counts as one."""
     return -(-n_steps // HOURS_PER_DAY)
@@ -145,7 +174,7 @@ def key_figures(series: pd.DataFrame, outcomes: SessionOutcomes, evening: FloatA
         From `n_steps` to `reward` of the table in `key_figures.py`, in its order.
     """
     figures: dict[str, Any] = {"n_steps": len(series)}
-    summed = [*SUMMED, *(name for name in SUMMED_WITH_DEMAND_CHARGE if name in series)]
+    summed = [*SUMMED, *(name for name in PARTS_OF_COST if name in series)]
     figures |= {name: fsum(series[name]) for name in summed}
     pv_kwh = figures["pv_generation_kwh"]
     n_sessions = len(outcomes.departure_soc)

@@ -4,13 +4,15 @@ A reference holds what there is to gain: charging at once, and the optimum. Shar
 figures.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from iquitos_citylearn.env.year import Years
-from iquitos_citylearn.evaluation.service_adjusted import Reference, captured_shares
+from iquitos_citylearn.evaluation.captured_share import Reference, captured_shares
+from iquitos_citylearn.evaluation.judged import JUDGED
+from iquitos_citylearn.evaluation.resolution import resolution
 from iquitos_citylearn.evaluation.year_figures import mean_figures, year_figures
 from iquitos_citylearn.optimum.optimiser import Optimiser
 from iquitos_citylearn.params import Actions
@@ -43,6 +45,8 @@ def find_references(years: Years) -> dict[int, Reference]:
             optimum_cost_usd=cost.replayed,
             bound_co2_kg=co2.bound,
             bound_cost_usd=cost.bound,
+            resolution_co2_kg=resolution(year, "co2"),
+            resolution_cost_usd=resolution(year, "cost"),
         )
     return references
 
@@ -70,12 +74,9 @@ def best_constants(years: Years, references: Mapping[int, Reference]) -> dict[st
             figures | captured_shares(figures, references[year.seed])
             for year, figures in zip(years, map(year_figures, rollouts, years), strict=True)
         ]
-        sums = {figure: sum(run["adjusted"][figure] for run in runs) for figure in ("co2_kg", "cost_usd")}
+        sums = {name: sum(run["adjusted"][judged.figure] for run in runs) for name, judged in JUDGED.items()}
         tried.append((sums, {"action": action, **mean_figures(runs)}))
-    return {
-        name: min(tried, key=lambda item: item[0][figure])[1]
-        for name, figure in (("co2", "co2_kg"), ("cost", "cost_usd"))
-    }
+    return {name: min(tried, key=lambda item: item[0][name])[1] for name in JUDGED}
 
 
 def as_content(
@@ -90,21 +91,6 @@ def as_content(
         "years": {str(seed): asdict(reference) for seed, reference in references.items()},
         "best_constant": {_key(actions): dict(best) for actions, best in constants.items()},
     }
-
-
-def read_references(path: Path, seeds: Iterable[int]) -> dict[int, Reference]:
-    """Read the references of some years.
-
-    Raises
-    ------
-    ArtifactError
-        If the file is missing or damaged, or lacks a year.
-    """
-    content = read_json(path)
-    try:
-        return {seed: Reference(**content["years"][str(seed)]) for seed in seeds}
-    except (KeyError, TypeError) as error:
-        raise ArtifactError(f"{path}: has no whole entry for a year: {error}") from error
 
 
 def read_best_constants(path: Path, actions: Actions) -> dict[str, dict[str, Any]]:

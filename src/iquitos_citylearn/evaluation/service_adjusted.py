@@ -3,9 +3,7 @@
 So a policy cannot gain by leaving cars empty.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,9 +12,6 @@ from iquitos_citylearn.env.demand import demand_cost_usd
 from iquitos_citylearn.env.year import Year
 from iquitos_citylearn.site.clock import HOURS_PER_DAY
 from iquitos_citylearn.site.model import FloatArray, IntArray
-
-NOTHING_TO_GAIN = 1e-9
-"""Smallest difference between uncontrolled and optimum that a share can refer to."""
 
 
 @dataclass(frozen=True)
@@ -64,71 +59,6 @@ def service_adjusted(series: pd.DataFrame, unmet_of_day_kwh: FloatArray, year: Y
         cost_usd=float(import_kwh @ price) + float(demand_cost_usd(import_kwh, *demand).sum()),
         peak_import_kw=float(import_kwh.max()),
     )
-
-
-def captured_share(uncontrolled: float, policy: float, optimum: float) -> float | None:
-    """Return the share of the possible gain that a policy captures; None where nothing can be gained.
-
-    Parameters
-    ----------
-    uncontrolled, policy, optimum : float
-        The same figure of charging at once, of the policy, and of the replayed optimum; less is better.
-
-    Notes
-    -----
-    (uncontrolled - policy) / (uncontrolled - optimum): 0 for charging at once, 1 for the optimum, negative for a
-    policy that does worse than charging at once.
-    """
-    gain = uncontrolled - optimum
-    return None if abs(gain) <= NOTHING_TO_GAIN else (uncontrolled - policy) / gain
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reference:
-    """Figures of a year under charging at once to full and at its optimum: the two ends of every captured share.
-
-    Attributes
-    ----------
-    uncontrolled_co2_kg, uncontrolled_cost_usd : float
-        Charging at once, at full power, until full, service-adjusted [kg, USD].
-    optimum_co2_kg, optimum_cost_usd : float
-        Results of the plan of least CO2, and of the plan of least cost, in the simulator [kg, USD].
-    bound_co2_kg, bound_cost_usd : float
-        Values of the linear programs [kg, USD]. Out of reach with a battery on automatic dispatch, which they dispatch
-        freely.
-    """
-
-    uncontrolled_co2_kg: float
-    uncontrolled_cost_usd: float
-    optimum_co2_kg: float
-    optimum_cost_usd: float
-    bound_co2_kg: float
-    bound_cost_usd: float
-
-
-def captured_shares(figures: Mapping[str, Any], reference: Reference) -> dict[str, float | None]:
-    """Return the captured shares of a policy in a year.
-
-    Parameters
-    ----------
-    figures : mapping
-        Key figures of the year; `co2_kg`, and `co2_kg` and `cost_usd` of `adjusted`.
-    reference : Reference
-        Of the same year.
-
-    Returns
-    -------
-    dict
-        `captured_share_co2` and `captured_share_cost`, service-adjusted, and `plain_share_co2`, which empty cars
-        raise.
-    """
-    co2, cost = figures["adjusted"]["co2_kg"], figures["adjusted"]["cost_usd"]
-    uncontrolled, optimum = reference.uncontrolled_co2_kg, reference.optimum_co2_kg
-    return {
-        "captured_share_co2": captured_share(uncontrolled, co2, optimum),
-        "captured_share_cost": captured_share(reference.uncontrolled_cost_usd, cost, reference.optimum_cost_usd),
-        "plain_share_co2": captured_share(uncontrolled, figures["co2_kg"], optimum),
-    }
 
 
 def _dearest_hours(price: FloatArray, import_kwh: FloatArray) -> IntArray:

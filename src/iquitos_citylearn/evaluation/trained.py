@@ -10,7 +10,7 @@ from iquitos_citylearn.agents.algorithms import make_model, read_model
 from iquitos_citylearn.env.vec_env import ChargingVecEnv
 from iquitos_citylearn.env.year import Years
 from iquitos_citylearn.evaluation.candidates import Candidate, CandidateRun, run_candidate
-from iquitos_citylearn.evaluation.references import read_references
+from iquitos_citylearn.evaluation.captured_share import read_references
 from iquitos_citylearn.evaluation.years import read_all_years
 from iquitos_citylearn.params import Params
 from iquitos_citylearn.runtime.folders import DATA, REFERENCES

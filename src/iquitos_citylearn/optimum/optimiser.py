@@ -141,4 +141,14 @@ class Optimiser:
 def least_co2_plans(years: Years, params: Params, seed: int) -> PolicyPerYear:
     """Return the plans of least CO2, one for each year, as one policy for years side by side."""
     del params, seed
-    return PolicyPerYear([Optimiser(year).optimum("co2").policy for year in years])
+    return _plans(years, "co2")
+
+
+def least_cost_plans(years: Years, params: Params, seed: int) -> PolicyPerYear:
+    """Return the plans of least cost, one for each year, as one policy for years side by side."""
+    del params, seed
+    return _plans(years, "cost")
+
+
+def _plans(years: Years, objective: str) -> PolicyPerYear:
+    return PolicyPerYear([Optimiser(year).optimum(objective).policy for year in years])

@@ -17,7 +17,11 @@ UNCONTROLLED = "uncontrolled"
 
 
 class Kind(StrEnum):
-    """Kind of a policy; a controller plans ahead with forecasts, without foresight."""
+    """Kind of a policy.
+
+    An agent is trained. A rule follows a formula. A controller plans ahead with forecasts, without foresight.
+    An optimum knows the whole year.
+    """
 
     AGENT = "agent"
     RULE = "rule"
@@ -34,7 +38,7 @@ class PolicyEntry:
     name : str
         Name in lower case, as on the command line; results are called `result_<NAME>.json`.
     kind : Kind
-        Agent, rule or optimum.
+        Agent, rule, controller or optimum.
     summary : str
         One line for readers.
     action_mapping : str
@@ -51,6 +55,9 @@ class PolicyEntry:
         Keys of params.yaml that its maker reads.
     needs_dispatched_bess : bool
         Whether it exists only where the battery is dispatched by a policy.
+    where_optima_differ : bool or None
+        True: it exists only where CO2 and cost have different optima. False: only where one plan has the least of both.
+        None: everywhere.
     """
 
     name: str
@@ -63,6 +70,7 @@ class PolicyEntry:
     seeded: bool = False
     params: tuple[str, ...] = ()
     needs_dispatched_bess: bool = False
+    where_optima_differ: bool | None = None
 
     @property
     def actions(self) -> Actions:
@@ -162,10 +170,29 @@ REGISTER: tuple[PolicyEntry, ...] = (
     PolicyEntry(
         name="optimum",
         kind=Kind.OPTIMUM,
+        summary="follow the plan of least CO2 and cost, made with perfect foresight",
+        action_mapping="raw",
+        maker="iquitos_citylearn.optimum.optimiser:least_co2_plans",
+        replayed_in_full=True,
+        where_optima_differ=False,
+    ),
+    PolicyEntry(
+        name="optimum_co2",
+        kind=Kind.OPTIMUM,
         summary="follow the plan of least CO2, made with perfect foresight",
         action_mapping="raw",
         maker="iquitos_citylearn.optimum.optimiser:least_co2_plans",
         replayed_in_full=True,
+        where_optima_differ=True,
+    ),
+    PolicyEntry(
+        name="optimum_cost",
+        kind=Kind.OPTIMUM,
+        summary="follow the plan of least cost, made with perfect foresight",
+        action_mapping="raw",
+        maker="iquitos_citylearn.optimum.optimiser:least_cost_plans",
+        replayed_in_full=True,
+        where_optima_differ=True,
     ),
 )
 
@@ -179,7 +206,12 @@ def policies_of(params: Params) -> list[PolicyEntry]:
         If an agent has the name of another policy.
     """
     dispatched = params.site.bess is not None and params.site.bess.dispatch == "agent"
-    entries = [entry for entry in REGISTER if dispatched or not entry.needs_dispatched_bess]
+    differ = optima_differ(params)
+    entries = [
+        entry
+        for entry in REGISTER
+        if (dispatched or not entry.needs_dispatched_bess) and entry.where_optima_differ in {None, differ}
+    ]
     for name in params.train.agents:
         if any(name == entry.name for entry in REGISTER):
             raise ValueError(f"train.{name}: the name {name!r} belongs to a {_kind_of(name)}; choose another")
@@ -194,6 +226,16 @@ def policies_of(params: Params) -> list[PolicyEntry]:
             )
         )
     return entries
+
+
+def optima_differ(params: Params) -> bool:
+    """Return whether CO2 and cost have different optima: whether an imported kWh costs more in some hours than others.
+
+    The carbon intensity is one number, so CO2 depends on the imported energy alone.
+    """
+    grid = params.site.grid
+    has_peak_tariff = grid.peak_tariff_usd_per_kwh not in {None, grid.tariff_usd_per_kwh}
+    return has_peak_tariff or grid.demand_charge_usd_per_kw_month > 0.0
 
 
 def rules_on_the_twin(params: Params) -> list[PolicyEntry]:

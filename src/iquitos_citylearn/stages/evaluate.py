@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from iquitos_citylearn.evaluation.candidates import CandidateRun, certify_and_write, evaluation_of
-from iquitos_citylearn.evaluation.references import read_best_constants, read_references
+from iquitos_citylearn.evaluation.captured_share import read_references
+from iquitos_citylearn.evaluation.judged import JUDGED
+from iquitos_citylearn.evaluation.references import read_best_constants
 from iquitos_citylearn.evaluation.year_figures import mean_figures
 from iquitos_citylearn.evaluation.years import SCHEMA, read_evaluation_years
 from iquitos_citylearn.params import Params
@@ -32,8 +34,7 @@ def evaluate_agent(agent: str, params: Params) -> None:
     del tasks, runs  # but for the median's
     extra = {
         "untrained": mean_figures(figures_untrained[: len(years.seeds)]),
-        "best_constant": constants["co2"],
-        "best_constant_cost": constants["cost"],
+        **{judged.best_constant: constants[name] for name, judged in JUDGED.items()},
         "training_years": mean_figures(evaluation.further_runs),
     }
     certify_and_write(evaluation, METRICS, run_folder=RUNS, schema=DATA / SCHEMA, extra=extra)

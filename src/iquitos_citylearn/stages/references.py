@@ -6,8 +6,8 @@ from typing import Any
 
 from iquitos_citylearn.env.action import BESS_MAPPINGS, MAPPINGS
 from iquitos_citylearn.env.year import Years
+from iquitos_citylearn.evaluation.captured_share import Reference
 from iquitos_citylearn.evaluation.references import as_content, best_constants, bound_out_of_reach, find_references
-from iquitos_citylearn.evaluation.service_adjusted import Reference
 from iquitos_citylearn.evaluation.years import read_evaluation_years, read_training_years
 from iquitos_citylearn.params import Actions, Params
 from iquitos_citylearn.runtime.artifacts import write_json

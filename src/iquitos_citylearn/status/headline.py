@@ -6,6 +6,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from iquitos_citylearn.evaluation.captured_share import Reference
+from iquitos_citylearn.evaluation.judged import JUDGED
 from iquitos_citylearn.evaluation.key_figures import KEY_FIGURES
 from iquitos_citylearn.runtime.artifacts import ArtifactError, read_json
 from iquitos_citylearn.status.pipeline import Stage
@@ -44,16 +46,21 @@ def _of_dataset(file: Path) -> str:
 
 
 def _of_references(file: Path) -> str:
-    years = read_json(file)["years"].values()
-    gains = [year["uncontrolled_co2_kg"] - year["optimum_co2_kg"] for year in years]
-    return f"{len(gains)} years, {min(gains) / 1000:.1f} to {max(gains) / 1000:.1f} t of CO2 to gain"
+    """Return the smallest and the largest gain of an objective in a year, as far as it is more than rounding."""
+    years = [Reference(**year) for year in read_json(file)["years"].values()]
+    texts = [f"{len(years)} years"]
+    for judged in JUDGED.values():
+        gains = [ends.gain for year in years if (ends := year.ends(judged)).is_gain]
+        form = KEY_FIGURES[judged.figure].print_form.with_decimals(1)
+        known = f"{form.number(min(gains))} to {form.text(max(gains))}" if gains else "nothing"
+        texts.append(f"{known} of {judged.label} to gain")
+    return ", ".join(texts)
 
 
 def _of_comparison(file: Path) -> str:
-    """Return the first sentence of the verdict."""
-    lines = file.read_text(encoding="utf-8").splitlines()
-    verdict = next((line for line in lines if line and not line.startswith("|")), "")
-    return verdict.partition(". ")[0].rstrip(".")
+    """Return the first sentence of each line of the verdict."""
+    verdict = file.read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
+    return "; ".join(line.removeprefix("- ").partition(". ")[0].rstrip(".") for line in verdict)
 
 
 HEADLINES: Mapping[str, Callable[[Path], str]] = {

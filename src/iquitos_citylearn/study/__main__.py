@@ -13,7 +13,7 @@ from iquitos_citylearn.optimum.front import co2_against_peak
 from iquitos_citylearn.params import Actions, load_params
 from iquitos_citylearn.policies.register import policies_of
 from iquitos_citylearn.runtime.artifacts import write_csv, write_json
-from iquitos_citylearn.runtime.folders import DATA, METRICS
+from iquitos_citylearn.runtime.folders import DATA, METRICS, REFERENCES
 from iquitos_citylearn.runtime.processes import run_in_processes
 from iquitos_citylearn.stages.compare import result_files, write_comparison
 from iquitos_citylearn.study.case import CaseError, prepare_case, run_case
@@ -34,7 +34,7 @@ def study_case(overlay: Path) -> None:
     prepare_case(folder, overlay, from_run=True)
     run_case(folder)
     target, params = RESULTS / overlay.stem, load_params(folder / PARAMS)
-    write_comparison(result_files(params, folder / METRICS), params, target)
+    write_comparison(result_files(params, folder / METRICS), folder / REFERENCES, params, target)
     for name in KEPT:
         shutil.copyfile(folder / METRICS / name, target / name)
     _sign(target, overlay.stem)

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from iquitos_citylearn.comparison.text import best_agent_and_rule, serves, shown_percent, verdict
+from iquitos_citylearn.comparison.gains import CONTENDERS, best_of_kind, read_comparison, serves, shown_percent
+from iquitos_citylearn.comparison.text import verdict
+from iquitos_citylearn.evaluation.judged import JUDGED
 from iquitos_citylearn.evaluation.key_figures import KEY_FIGURES, NOT_KNOWN
-from iquitos_citylearn.runtime.artifacts import read_json, write_bytes
+from iquitos_citylearn.policies.register import Kind
+from iquitos_citylearn.runtime.artifacts import write_bytes
 from iquitos_citylearn.runtime.folders import METRICS
 
 DEFAULT = "default"
@@ -30,44 +33,49 @@ def summary(metrics: Path, results: Path) -> str:
     Raises
     ------
     ArtifactError
-        If a comparison is damaged.
+        If a comparison is missing or damaged, or of another version.
     """
-    cases = {DEFAULT: read_json(metrics / COMPARISON)}
-    cases |= {file.parent.name: read_json(file) for file in sorted(results.glob(f"*/{COMPARISON}"))}
+    cases = {DEFAULT: read_comparison(metrics / COMPARISON)}
+    cases |= {file.parent.name: read_comparison(file) for file in sorted(results.glob(f"*/{COMPARISON}"))}
     parts = [
         "# The study",
         "Written by `make study` from the comparisons in these folders; `run.json` in each says when and by which "
         "command. Cells are means over seeds and over years that no agent trained on, every kWh that a car lacked "
         "imported after all; an asterisk marks a policy that serves fewer cars than the optimum of its case.",
-        "## Does a learned controller beat the rules?",
+        "## Does an agent beat what does not learn?",
         *_best_of_each(cases),
-        "## Captured share of what there is to gain in CO2",
-        _table(cases, "captured_share_co2"),
-        "## The same for cost",
-        _table(cases, "captured_share_cost"),
+        *(
+            text
+            for judged in JUDGED.values()
+            for text in (f"## Captured share of what there is to gain in {judged.label}", _table(cases, judged.share))
+        ),
         "## What each case says",
-        *(f"**{name}**: {verdict(comparison)}" for name, comparison in cases.items()),
+        *(text for name, comparison in cases.items() for text in (f"**{name}**", verdict(comparison))),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def _best_of_each(cases: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
-    """Return in which cases the best agent takes more than the best rule, and a table of both."""
-    lines = ["| case | of the | best rule | takes | best agent | takes |", "|---|---|---|---:|---|---:|"]
+    """Return in which cases the best agent takes more than all that does not learn, and a table of the best."""
+    lines = ["| case | of the |" + "".join(f" best {kind} | takes |" for kind in CONTENDERS)]
+    lines.append("|---|---|" + "---|---:|" * len(CONTENDERS))
     beaten = []
     for case, comparison in cases.items():
         policies = comparison["policies"]
-        for kind, figure in (("CO2", "captured_share_co2"), ("cost", "captured_share_cost")):
-            best = best_agent_and_rule(policies, figure)
-            if best is None:
-                continue
-            agent, rule = best
-            cells = (case, kind, rule, _cell(policies, rule, figure), agent, _cell(policies, agent, figure))
+        for judged in JUDGED.values():
+            found = {kind: best_of_kind(kind, policies, judged.share) for kind in CONTENDERS}
+            best = {kind: name for kind, name in found.items() if name is not None}
+            taken = {kind: shown_percent(policies[name], judged.share) for kind, name in best.items()}
+            cells = [case, judged.label]
+            for kind in CONTENDERS:
+                name = best.get(kind, NOT_KNOWN)
+                cells += [name, _cell(policies, name, judged.share)]
             lines.append("| " + " | ".join(cells) + " |")
-            if shown_percent(policies[agent], figure) > shown_percent(policies[rule], figure):
-                beaten.append(f"{case} ({kind}, {agent})")
-    said = f"In {', '.join(beaten)}." if beaten else "Nowhere: in no case does an agent take more than the best rule."
-    return said, "\n".join(lines)
+            agent = taken.pop(Kind.AGENT, None)
+            if agent is not None and taken and agent > max(taken.values()):
+                beaten.append(f"{case} ({judged.label}, {best[Kind.AGENT]})")
+    nowhere = "Nowhere: in no case does an agent take more than the best rule and the best controller."
+    return f"In {', '.join(beaten)}." if beaten else nowhere, "\n".join(lines)
 
 
 def _table(cases: Mapping[str, Mapping[str, Any]], figure: str) -> str:

@@ -4,20 +4,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from iquitos_citylearn.evaluation.key_figures import NOT_KNOWN
+from iquitos_citylearn.comparison.tables import POINTS
+from iquitos_citylearn.comparison.text import optima_differ
+from iquitos_citylearn.evaluation.judged import JUDGED
+from iquitos_citylearn.evaluation.key_figures import KEY_FIGURES, NOT_KNOWN, NUMBER, PERCENT
 from iquitos_citylearn.params import Params, load_params
 from iquitos_citylearn.policies.register import Kind, policies_of
 from iquitos_citylearn.runtime.artifacts import read_json, write_bytes
 from iquitos_citylearn.runtime.folders import METRICS, result_file
 from iquitos_citylearn.tools.markdown import with_block
 
-DOCS, STUDY = Path("docs"), Path("study/results")
+DOCS, STUDY, COMPARISON = Path("docs"), Path("study/results"), Path("comparison.json")
+CAPTURED = JUDGED["co2"].share
 CASES = {
     "raw": "raw actions: each action is the share of the charger's rating",
     "plain": "raw actions and Stable-Baselines3's own network (256 x 256)",
     "no_bess": "no battery",
     "weak_grid": "no battery, an import limit below the uncontrolled peak",
-    "agent_bess": "the agent dispatches the battery under a demand charge",
+    "demand_charge": "the agent dispatches the battery under a demand charge",
 }
 
 
@@ -30,7 +34,7 @@ def model_figures(folder: Path, params: Params) -> str:
         If a result is missing or unreadable.
     """
     agents = [entry.name for entry in policies_of(params) if entry.kind is Kind.AGENT]
-    comparison = read_json(folder / METRICS / "comparison.json")
+    comparison = read_json(folder / METRICS / COMPARISON)
     policies, level = comparison["policies"], comparison["resampling"]["confidence_level"]
     quality = _table(
         [
@@ -45,13 +49,13 @@ def model_figures(folder: Path, params: Params) -> str:
         (_quality(agent, policies[agent]) for agent in agents),
     )
     learning = _table(
-        ["model", "steps", "updates", "untrained", "best constant action", "above it [points]"],
+        ["model", "steps", "updates", "untrained", "best constant action", "above both [points]"],
         (_learning(agent, policies[agent], folder) for agent in agents),
     )
-    elsewhere = {case: read_json(folder / STUDY / case / "comparison.json")["policies"] for case in CASES}
+    elsewhere = {case: read_json(folder / STUDY / case / COMPARISON)["policies"] for case in CASES}
     cases = _table(
         ["trained and judged elsewhere", *agents, "rule `required`"],
-        ([text, *(_case(elsewhere[case][name]) for name in (*agents, "required"))] for case, text in CASES.items()),
+        ([text, *(_case(name, elsewhere[case]) for name in (*agents, "required"))] for case, text in CASES.items()),
     )
     return f"{quality}\n{learning}\n{cases}"
 
@@ -102,35 +106,36 @@ def data_figures(folder: Path) -> str:
 
 
 def _quality(agent: str, figures: Mapping[str, Any]) -> list[str]:
-    share, lacking, above = (figures[key] for key in ("captured_share_co2", "ev_unmet_kwh", "ev_overdelivered_kwh"))
+    share, lacking, above = (figures.get(key, {}) for key in (CAPTURED, "ev_unmet_kwh", "ev_overdelivered_kwh"))
+    ends = [PERCENT.text(share.get(key)) for key in ("ci_low", "ci_high")]
     return [
         agent,
-        f"{share['mean']:.1%}",
-        f"{share['ci_low']:.1%} to {share['ci_high']:.1%}" if "ci_low" in share else NOT_KNOWN,
-        f"{share['min']:.1%}",
-        f"{figures['ev_service']['mean']:.2%}",
-        f"{lacking['mean']:,.0f}",
-        f"{above['mean']:,.0f}",
+        PERCENT.text(share.get("mean")),
+        " to ".join(ends) if "ci_low" in share else NOT_KNOWN,
+        PERCENT.text(share.get("min")),
+        KEY_FIGURES["ev_service"].text(figures["ev_service"]["mean"]),
+        NUMBER.text(lacking["mean"]),
+        NUMBER.text(above["mean"]),
     ]
 
 
 def _learning(agent: str, figures: Mapping[str, Any], folder: Path) -> list[str]:
     training = read_json(folder / result_file(agent.upper()))["training"]
-    trained, untrained, constant = (
-        shares["captured_share_co2"] for shares in (figures, figures["untrained"], figures["best_constant"])
-    )
     return [
         agent,
-        f"{training['timesteps']:,}",
-        f"{training['updates']:,}",
-        f"{untrained:.1%}",
-        f"{constant:.1%}",
-        f"{100.0 * (trained['mean'] - constant):+.1f}",
+        NUMBER.text(training["timesteps"]),
+        NUMBER.text(training["updates"]),
+        *(PERCENT.text(figures[part].get(CAPTURED)) for part in ("untrained", "best_constant")),
+        POINTS.number(figures.get(JUDGED["co2"].learning_gain), signed=True),
     ]
 
 
-def _case(figures: Mapping[str, Any]) -> str:
-    return f"{figures['captured_share_co2']['mean']:,.1%}, service {figures['ev_service']['mean']:.1%}"
+def _case(name: str, policies: Mapping[str, Any]) -> str:
+    """Return captured shares and service; one share where CO2 and cost have one optimum."""
+    judged = list(JUDGED.values()) if optima_differ(policies) else [JUDGED["co2"]]
+    shares = [(item.label, PERCENT.text(policies[name].get(item.share, {}).get("mean"))) for item in judged]
+    service = PERCENT.text(policies[name]["ev_service"]["mean"])
+    return ", ".join([*(" ".join(share) for share in shares), f"service {service}"])
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

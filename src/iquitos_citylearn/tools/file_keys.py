@@ -50,7 +50,7 @@ def _pattern(part: str) -> str:
 
 
 FIGURES: Mapping[str, Sequence[str]] = {
-    "<key figure>": tuple(KEY_FIGURES),
+    "<key figure>": tuple(f"{name}[]" if figure.is_list else name for name, figure in KEY_FIGURES.items()),
     "<mean figure>": MEANS,
     "<compared figure>": tuple(KEY_FIGURES[name].flat_name for name in COMPARED),
     "<difference>": tuple(KEY_FIGURES[name].flat_name for name in DIFFERENCES),
@@ -60,7 +60,7 @@ OF_FIGURE = "as the figure"
 
 
 def _reference(path: str) -> tuple[Key, ...]:
-    """Return the keys of a year's reference (`evaluation.service_adjusted.Reference`)."""
+    """Return the keys of a year's reference (`evaluation.captured_share.Reference`)."""
     return (
         Key(f"{path}.uncontrolled_co2_kg", "CO2 of charging at once until full, adjusted."),
         Key(f"{path}.uncontrolled_cost_usd", "Cost of charging at once until full, adjusted."),
@@ -68,7 +68,24 @@ def _reference(path: str) -> tuple[Key, ...]:
         Key(f"{path}.optimum_cost_usd", "Cost of the plan of least cost, in the simulator."),
         Key(f"{path}.bound_co2_kg", "Value of the linear program for CO2."),
         Key(f"{path}.bound_cost_usd", "Value of the linear program for cost."),
+        Key(f"{path}.resolution_co2_kg", "Smallest gain in CO2 that can be told from rounding."),
+        Key(f"{path}.resolution_cost_usd", "The same for cost."),
     )
+
+
+def _gain(path: str, years: str) -> tuple[Key, ...]:
+    """Return the keys of what there is to gain (`comparison.gains.Gain`)."""
+    gain, unit = f"{path}.<objective>", "its `unit`"
+    return (
+        Key(f"{gain}.unit", "Unit of the objective."),
+        Key(f"{gain}.uncontrolled", f"Its figure for charging at once, adjusted, {years}.", unit),
+        Key(f"{gain}.optimum", "The same for its own optimum.", unit),
+        Key(f"{gain}.gain", "The difference of the two.", unit),
+        Key(f"{gain}.share", "The same as a share of charging at once.", "1"),
+        Key(f"{gain}.resolution", "Smallest gain that can be told from rounding.", unit),
+        Key(f"{gain}.verdict", "`none` where no year has a gain above its resolution, `little` where the share is "
+            "below `evaluation.little_gain_share`, else `much`."),
+    )  # fmt: skip
 
 
 OUT_OF_REACH = "Whether no policy can reach the bounds: the battery dispatches itself."
@@ -76,7 +93,7 @@ RESULT = (
     Key("status", "`complete`, or why the result is less than that; only a complete one is compared."),
     Key("error", "What went wrong; only where something did."),
     Key("policy", "Name of the policy."),
-    Key("kind", "Kind of the policy: agent, rule or optimum."),
+    Key("kind", "Kind of the policy: agent, rule, controller or optimum."),
     Key("seed", "Training seed of the run on top: the one with the median reward. Seed of the draws of a rule that "
         "draws; no such key otherwise."),
     Key("year", "Seed of the headline year."),
@@ -96,6 +113,8 @@ RESULT = (
         "its `unit`"),
     Key("optimum.<objective>.replayed", "What its plan reaches in the simulator.", "its `unit`"),
     Key("optimum.<objective>.replayed_minus_bound", "The difference of the two.", "its `unit`"),
+    Key("optimum.<objective>.uncontrolled", "What charging at once to full reaches, adjusted.", "its `unit`"),
+    Key("optimum.<objective>.resolution", "Smallest gain that can be told from rounding.", "its `unit`"),
     Key("optimum.bound_out_of_reach", OUT_OF_REACH),
     Key("mean.<mean figure>", "Mean over all runs; null where a run has none."),
     *_reference("reference"),
@@ -113,19 +132,23 @@ RESULT = (
 )  # fmt: skip
 _POLICY = "policies.<policy>"
 _FIGURE = f"{_POLICY}.<compared figure>"
-_IMPROVEMENT = f"{_POLICY}.improvement_over.<other policy>"
+_IMPROVEMENT = f"{_POLICY}.improvement_over.<objective>.<other policy>"
 COMPARISON = (
     Key("resampling.n_resamples", "Resamples of the bootstrap over seeds."),
     Key("resampling.confidence_level", "Level of all intervals."),
     Key("resampling.seed", "Seed of the resampling."),
-    Key("to_gain.co2_kg", "Adjusted CO2 between charging at once and the optimum, mean over the evaluation years."),
-    Key("to_gain.co2_kg_share", "The same as a share of the CO2 of charging at once.", "1"),
-    Key("to_gain.cost_usd", "The same for cost."),
-    Key("to_gain.cost_usd_share", "The same as a share of the cost of charging at once.", "1"),
-    Key(f"{_POLICY}.kind", "Kind of the policy: agent, rule or optimum."),
+    Key("n_steps", "Hours of a year.", "h"),
+    *_gain("to_gain", "mean over the evaluation years"),
+    Key("to_gain.<objective>.best.<kind>", "Policy of the kind that captures most, of those that serve the cars."),
+    *_gain("headline_to_gain", "in the headline year"),
+    Key(f"{_POLICY}.kind", "Kind of the policy: agent, rule, controller or optimum."),
     Key(f"{_POLICY}.n_seeds", "Seeds of the policy; 1 for a rule that draws nothing."),
     Key(f"{_POLICY}.n_years", "Years that it was evaluated on."),
-    Key(f"{_FIGURE}.mean", "Mean over seeds and years. A figure that some run lacks is left out.", OF_FIGURE),
+    Key(f"{_POLICY}.saved.co2_kg", "Adjusted CO2 less than that of charging at once, mean over seeds and years."),
+    Key(f"{_POLICY}.saved.cost_usd", "The same for cost."),
+    Key(f"{_POLICY}.month_peaks_kw[]", "Highest import of each month, mean over seeds and years."),
+    Key(f"{_FIGURE}.mean", "Mean over seeds and those years that have the figure. One that no year has is left out.",
+        OF_FIGURE),
     Key(f"{_FIGURE}.iqm", "Interquartile mean of all runs.", OF_FIGURE),
     Key(f"{_FIGURE}.std", "Standard deviation over seeds, each with its mean over the years.", OF_FIGURE),
     Key(f"{_FIGURE}.min", "Least of the seeds' means.", OF_FIGURE),
@@ -137,8 +160,8 @@ COMPARISON = (
     Key(f"{_POLICY}.headline.<compared figure>", "Of the headline year of the median seed."),
     Key(f"{_POLICY}.minus_uncontrolled.<difference>", "Mean minus that of `uncontrolled`."),
     Key(f"{_POLICY}.minus_<agent>.<difference>", "Mean minus that of the first agent of the params."),
-    Key(f"{_IMPROVEMENT}.mean", "Share of runs with less adjusted CO2 than the other policy's in the same year; equal "
-        "ones count half.", "1"),
+    Key(f"{_IMPROVEMENT}.mean", "Share of runs with less adjusted CO2, or cost, than the other policy's in the same "
+        "year; those that rounding can't tell apart count half.", "1"),
     Key(f"{_IMPROVEMENT}.ci_low", "Lower end of its interval; with two seeds or more.", "1"),
     Key(f"{_IMPROVEMENT}.ci_high", "Upper end of it.", "1"),
     Key(f"{_POLICY}.replayed_steps.<part>", "Hours that CityLearn replayed.", "h"),
@@ -148,9 +171,9 @@ COMPARISON = (
     Key(f"{_POLICY}.best_constant_cost.action", "As in the result of the agent."),
     Key(f"{_POLICY}.best_constant_cost.<mean figure>", "As in the result of the agent."),
     Key(f"{_POLICY}.training_years.<mean figure>", "As in the result of the agent."),
-    Key(f"{_POLICY}.learning_gain_co2", "Captured share of CO2 above that of the best constant action.", "1"),
-    Key(f"{_POLICY}.learning_gain_cost", "Captured share of cost above that of the constant action that costs least.",
-        "1"),
+    Key(f"{_POLICY}.learning_gain_co2", "Captured share of CO2 above those of the untrained network and of the best "
+        "constant action.", "1"),
+    Key(f"{_POLICY}.learning_gain_cost", "The same for cost, above the constant action that costs least.", "1"),
     Key("absent.<file>", "Why a result is not compared; only in a comparison of what is there (`--out`)."),
 )  # fmt: skip
 REFERENCES = (

@@ -9,13 +9,15 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from iquitos_citylearn.comparison.text import WHOLE, shown_percent
+from iquitos_citylearn.comparison.gains import Verdict, gains_of, shown_percent
+from iquitos_citylearn.comparison.text import in_units
+from iquitos_citylearn.evaluation.judged import JUDGED
 from iquitos_citylearn.evaluation.key_figures import KEY_FIGURES
 from iquitos_citylearn.policies.register import Kind
 
 PICTURE = Path("docs/images/result.svg")
-CAPTURED = "captured_share_co2"
-COLOURS = {Kind.AGENT: "#D55E00", Kind.RULE: "#0072B2", Kind.OPTIMUM: "#767676"}
+CAPTURED = JUDGED["co2"].share
+COLOURS = {Kind.AGENT: "#D55E00", Kind.RULE: "#0072B2", Kind.CONTROLLER: "#009E73", Kind.OPTIMUM: "#767676"}
 INK, PALE = "#1f2328", "#d1d9e0"
 WIDTH, ROW, TOP, BOTTOM = 760, 30, 66, 62
 LEFT, RIGHT = 196, 96
@@ -34,13 +36,16 @@ def result_picture(comparison: Mapping[str, Any]) -> str:
     order = sorted(policies, key=lambda name: -shown_percent(policies[name], CAPTURED))
     shown = [name for name in order if policies[name][CAPTURED]["mean"] > 0.0]
     worse = [name for name in order if policies[name][CAPTURED]["mean"] < 0.0]
-    scale = (WIDTH - LEFT - RIGHT) / max(1.0, *(policies[name][CAPTURED]["mean"] for name in shown))
+    scale = (WIDTH - LEFT - RIGHT) / max([1.0, *(policies[name][CAPTURED]["mean"] for name in shown)])
     bottom = TOP + ROW * len(shown)
     below = f"0 % is charging at once to full. Worse than that: {', '.join(worse) or 'none'}."
-    saved = WHOLE.number(comparison["to_gain"]["co2_kg"])
+    gain = gains_of(comparison)["co2"]
+    what = f"100 % is what perfect foresight saves: {in_units(gain.gain, gain)} a year. Mean over seeds and years."
+    if gain.verdict == Verdict.NONE:
+        what = "There is nothing to save."
     parts = [
         _text(20, 28, "Share of the possible CO2 saving that each policy captures", size=17, weight="bold"),
-        _text(20, 48, f"100 % is what perfect foresight saves: {saved} kg a year. Mean over seeds and years.", size=13),
+        _text(20, 48, what, size=13),
         *(_tick(LEFT + share * scale, bottom, f"{share:.0%}") for share in (0.0, 0.25, 0.5, 0.75, 1.0)),
         *(line for row, name in enumerate(shown) for line in _bar(name, policies[name], TOP + ROW * row, scale)),
         _text(20, bottom + 44, below, size=13),

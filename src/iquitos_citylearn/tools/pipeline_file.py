@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from iquitos_citylearn.params import Params, load_params
 from iquitos_citylearn.policies.register import Kind, PolicyEntry, baselines, policies_of, rules_on_the_twin
 from iquitos_citylearn.runtime.artifacts import write_bytes
-from iquitos_citylearn.runtime.folders import result_file
+from iquitos_citylearn.runtime.folders import REFERENCES, result_file
 from iquitos_citylearn.tools.import_graph import ALGORITHMS, NUMERICS, SOURCES, is_module, modules_used_by, pins_used_by
 
 PARAMS_FILE, PIPELINE_FILE = Path("params.yaml"), Path("dvc.yaml")
@@ -94,7 +94,8 @@ def _follow_params(pipeline: dict[str, Any], params: Params) -> None:
     _set_params(defined["rules"]["params"], rules)
     _set_params(defined["baseline"]["do"]["params"], baselines(params))
     deps = defined["compare"]["deps"]
-    deps[:] = [*map(_result, entries), *(dependency for dependency in deps if is_module(dependency))]
+    modules = (dependency for dependency in deps if is_module(dependency))
+    deps[:] = [REFERENCES.as_posix(), *map(_result, entries), *modules]
     _set_agents(pipeline, [entry.name for entry in agents], params)
 
 

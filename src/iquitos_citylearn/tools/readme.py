@@ -4,49 +4,82 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from iquitos_citylearn.comparison.text import WHOLE, best_agent_and_rule, serves, shown_percent
-from iquitos_citylearn.evaluation.key_figures import KEY_FIGURES, PERCENT
-from iquitos_citylearn.policies.register import REGISTER
-from iquitos_citylearn.runtime.artifacts import read_json, write_bytes
+from iquitos_citylearn.comparison.gains import CONTENDERS, Gain, Verdict, gains_of, points_ahead, read_comparison
+from iquitos_citylearn.comparison.text import gap, in_units, share_taken
+from iquitos_citylearn.evaluation.judged import JUDGED, Judged
+from iquitos_citylearn.evaluation.key_figures import NOT_KNOWN, PERCENT
+from iquitos_citylearn.policies.register import Kind
+from iquitos_citylearn.runtime.artifacts import write_bytes
+from iquitos_citylearn.runtime.folders import METRICS
 from iquitos_citylearn.tools.markdown import with_block
-from iquitos_citylearn.tools.picture import CAPTURED, PICTURE, result_picture
+from iquitos_citylearn.tools.picture import PICTURE, result_picture
 
-README, COMPARISON = Path("README.md"), Path("metrics/comparison.json")
+README = Path("README.md")
+COMPARISON, DEMAND_CHARGE = METRICS / "comparison.json", Path("study/results/demand_charge/comparison.json")
 ANSWER, RESULTS = "answer", "results"
+SITES = (
+    "The default site, on a flat tariff",
+    "The same site under a demand charge, its battery dispatched by the policy",
+)
 
 
-def answer(comparison: Mapping[str, Any]) -> str:
-    """Return the answer to the README's question, in two sentences after one word.
+def answer(default: Mapping[str, Any], demand_charge: Mapping[str, Any]) -> str:
+    """Return the answer to the README's question: for each of the two sites a sentence and a table.
 
     Parameters
     ----------
-    comparison : mapping
-        Content of `metrics/comparison.json`.
+    default, demand_charge : mapping
+        Comparisons of the default run and of the study case `demand_charge`.
 
     Raises
     ------
     ValueError
-        If the comparison lacks charging at once, the optimum, a rule or an agent that serves the cars.
+        If a comparison lacks an agent, or a rule or controller, that serves the cars where there is something to gain.
     """
-    gain, policies = comparison["to_gain"], comparison["policies"]
-    best = best_agent_and_rule({name: f for name, f in policies.items() if serves(f, policies)}, CAPTURED)
-    if best is None or not gain:
-        raise ValueError("the README needs results of charging at once, the optimum, a rule and an agent")
-    agent, rule = best
-    summary = next(entry.summary for entry in REGISTER if entry.name == rule)
-    ahead = shown_percent(policies[agent], CAPTURED) - shown_percent(policies[rule], CAPTURED)
-    gap = f"{abs(ahead):.1f} points {'more' if ahead > 0.0 else 'less'}" if ahead else "the same"
-    return (
-        f"**{'Yes' if ahead > 0.0 else 'No'}.** With perfect foresight, control of the chargers would save "
-        f"{WHOLE.number(gain['co2_kg'])} kg of CO2 ({PERCENT.text(gain['co2_kg_share'])}) and "
-        f"{WHOLE.number(gain['cost_usd'])} USD a year against charging every car at once to full, and the rule "
-        f"`{rule}` ({summary}) saves {_share(policies[rule])} of that CO2 without any learning. "
-        f"The best trained agent, {agent}, saves {_share(policies[agent])}: {gap}.\n"
-    )
+    sites = zip(SITES, (default, demand_charge), strict=True)
+    return "\n\n".join(_answer_for(site, comparison) for site, comparison in sites) + "\n"
 
 
-def _share(figures: Mapping[str, Any]) -> str:
-    return KEY_FIGURES[CAPTURED].text(figures[CAPTURED]["mean"])
+def _answer_for(site: str, comparison: Mapping[str, Any]) -> str:
+    gains, policies = gains_of(comparison), comparison["policies"]
+    words = [_in_short(JUDGED[name], gain, policies) for name, gain in gains.items()]
+    columns = [_column(JUDGED[name], gain, policies) for name, gain in gains.items()]
+    rows = ["perfect foresight", *(f"best {kind}" for kind in CONTENDERS)]
+    header = "| saved a year against charging at once |" + "".join(f" {JUDGED[name].label} |" for name in gains)
+    lines = [header, "|---|" + "---|" * len(gains)]
+    lines += [f"| {' | '.join(cells)} |" for cells in zip(rows, *columns, strict=True) if set(cells[1:]) != {NOT_KNOWN}]
+    return f"**{site}.** {' '.join(words)}\n\n" + "\n".join(lines)
+
+
+def _in_short(judged: Judged, gain: Gain, policies: Mapping[str, Any]) -> str:
+    """Return whether an agent is ahead of what does not learn, for one objective."""
+    if gain.verdict == Verdict.NONE:
+        return f"{_start(judged)}: there is nothing to gain."
+    ahead = points_ahead(gain, policies, judged.share)
+    if ahead is None:
+        raise ValueError("the README needs an agent, and a rule or controller, that serve the cars")
+    little = " There is little to gain." if gain.verdict == Verdict.LITTLE else ""
+    word = "yes" if ahead > 0.0 else "no"
+    return f"{_start(judged)}: **{word}**, the best agent, {gain.best[Kind.AGENT]}, takes {gap(ahead)}.{little}"
+
+
+def _start(judged: Judged) -> str:
+    return judged.label[0].upper() + judged.label[1:]
+
+
+def _column(judged: Judged, gain: Gain, policies: Mapping[str, Any]) -> list[str]:
+    """Return what perfect foresight and the best policy of each kind save of an objective."""
+    if gain.verdict == Verdict.NONE:
+        return ["nothing to gain", *(NOT_KNOWN for _ in CONTENDERS)]
+    foresight = f"{in_units(gain.gain, gain)}, {PERCENT.text(gain.share)} of all {judged.label}"
+    return [foresight, *(_best(gain.best.get(kind), judged, gain, policies) for kind in CONTENDERS)]
+
+
+def _best(name: str | None, judged: Judged, gain: Gain, policies: Mapping[str, Any]) -> str:
+    if name is None:
+        return NOT_KNOWN
+    saved = in_units(policies[name]["saved"][judged.figure], gain)
+    return f"`{name}`: {saved}, {share_taken(policies[name], judged)} of that"
 
 
 def tables(comparison_text: str) -> str:
@@ -54,16 +87,19 @@ def tables(comparison_text: str) -> str:
     return comparison_text.partition("\n\n")[2]
 
 
-def readme_with_results(readme: str, comparison: Mapping[str, Any], comparison_text: str) -> str:
+def readme_with_results(
+    readme: str, comparison: Mapping[str, Any], comparison_text: str, demand_charge: Mapping[str, Any]
+) -> str:
     """Return the README with its answer and its tables."""
-    return with_block(with_block(readme, ANSWER, answer(comparison)), RESULTS, tables(comparison_text))
+    answered = with_block(readme, ANSWER, answer(comparison, demand_charge))
+    return with_block(answered, RESULTS, tables(comparison_text))
 
 
 def main() -> None:
     """Rewrite README.md and its picture in this folder from the comparison in metrics/."""
-    comparison = read_json(COMPARISON)
-    text = COMPARISON.with_suffix(".md").read_text(encoding="utf-8")
-    write_bytes(README, readme_with_results(README.read_text(encoding="utf-8"), comparison, text).encode("utf-8"))
+    comparison, text = read_comparison(COMPARISON), COMPARISON.with_suffix(".md").read_text(encoding="utf-8")
+    readme = readme_with_results(README.read_text(encoding="utf-8"), comparison, text, read_comparison(DEMAND_CHARGE))
+    write_bytes(README, readme.encode("utf-8"))
     write_bytes(PICTURE, result_picture(comparison).encode("utf-8"))
 
 

@@ -15,7 +15,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from iquitos_citylearn.comparison.text import HEADLINE_COLUMNS, YEARS_COLUMNS, verdict
+from iquitos_citylearn.comparison.gains import read_comparison
+from iquitos_citylearn.comparison.tables import HEADLINE_COLUMNS, judged_columns
+from iquitos_citylearn.comparison.text import verdict
+from iquitos_citylearn.evaluation.judged import JUDGED
 from iquitos_citylearn.runtime.artifacts import ArtifactError, read_json
 from iquitos_citylearn.runtime.folders import METRICS
 from iquitos_citylearn.tools.committed import committed_file, is_kept_by_git, last_commit_of
@@ -26,7 +29,6 @@ WIDTH_OF_A_FILE = 120
 N_SHOWN = 4
 OF_THE_PROCESSOR = ("cpu", "machine", "torch_cpu")
 SHOWN = {"CO2 [t]", "cost [kUSD]", "EV service", "unmet [kWh]"}
-YEARS_SHOWN = {"captured CO2": "captured CO2, all years", "captured cost": "captured cost, all years"}
 FILES = (
     ("metrics/comparison.md", "all tables, and what they say"),
     ("metrics/result_<POLICY>.json", "figures of one policy: every seed, every year"),
@@ -43,7 +45,7 @@ def report(folder: Path, console: Console) -> None:
     ArtifactError
         If the comparison is missing or damaged.
     """
-    comparison = read_json(folder / COMPARISON)
+    comparison = read_comparison(folder / COMPARISON)
     console.print(verdict(comparison), markup=False, highlight=False)
     console.print()
     console.print(_table(comparison["policies"]))
@@ -109,7 +111,8 @@ def _some(names: Iterable[str]) -> str:
 def _table(policies: Mapping[str, Mapping[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False)
     headline = [column for column in HEADLINE_COLUMNS if column[0] in SHOWN]
-    years = [(YEARS_SHOWN[title], cell) for title, cell in YEARS_COLUMNS if title in YEARS_SHOWN]
+    captured = [judged_columns(judged)[0] for judged in JUDGED.values()]
+    years = [(f"{title}, all years", cell) for title, cell in captured]
     table.add_column("policy", no_wrap=True)
     for title, _ in (*headline, *years):
         table.add_column(Text(title), justify="right")  # no markup: units are in brackets
