@@ -407,6 +407,13 @@ class ControlParams(_Section):
     rollout: RolloutParams
 
 
+class ImitationParams(_Section):
+    """Imitation of the policy `rollout` before a training (`training/imitation.py`)."""
+
+    epochs: Count
+    learning_rate: Positive
+
+
 class AgentParams(_Section):
     """Training of one agent; `kwargs` are those of its algorithm, a class that builds on Stable-Baselines3."""
 
@@ -419,6 +426,7 @@ class AgentParams(_Section):
     bess_mapping: Literal["greedy_offset", "import_target", "level_offset", "rule_offset"]
     policy: Literal["per_charger", "plain"]
     checkpoint_every: Count
+    imitation: ImitationParams | None = None
     kwargs: dict[str, Any]
 
     @property

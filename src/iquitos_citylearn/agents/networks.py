@@ -200,7 +200,19 @@ class SharedActor(nn.Module):
     def forward(self, rows: Rows) -> torch.Tensor:
         """Return the means, shape (batch, n_actions); 0 at empty chargers."""
         means = rows.spread(self._bounded(self.net(rows.inputs)))
-        return means if self.bess is None else with_last(means, self._bounded(self.bess(rows.site)))
+        return means if self.bess is None else with_last(means, self.bess_mean(rows.site))
+
+    def bess_mean(self, site: torch.Tensor) -> torch.Tensor:
+        """Return the mean of the battery's entry for site parts of observations, shape (batch,).
+
+        Raises
+        ------
+        ValueError
+            If no battery is under the agent.
+        """
+        if self.bess is None:
+            raise ValueError("the actor has no network for a battery")
+        return self._bounded(self.bess(site))
 
     def _bounded(self, z: torch.Tensor) -> torch.Tensor:
         bounded: torch.Tensor = self.bound * nn.functional.softsign(z / self.bound)

@@ -20,6 +20,7 @@ from torch import nn
 
 from iquitos_citylearn.agents.networks import ChargerRows, Rows, SharedActor, SharedQ, SharedValue
 from iquitos_citylearn.agents.optimizers import UNCOMPILED
+from iquitos_citylearn.agents.shared_net import SharedNet
 
 
 def _rows(
@@ -33,6 +34,12 @@ def _rows(
         raise TypeError(f"boxes are needed, not {observation_space} and {action_space}")
     n_chargers = action_space.shape[0] - with_bess
     return ChargerRows(observation_space.shape[0], n_chargers, **horizons, with_bess=with_bess)
+
+
+def _bess_net(actor: SharedActor) -> SharedNet:
+    if actor.bess is None:
+        raise ValueError("the actor has no network for a battery")
+    return actor.bess
 
 
 class _ActorAndValue(nn.Module):
@@ -107,6 +114,8 @@ class PerChargerPolicy(_PerCharger, ActorCriticPolicy):
         Weight of the actor's linear skip, and the bound of the mean.
     learn_std : bool
         Whether the standard deviation of the actions is trained; else it stays exp(log_std_init).
+    bess_log_std_init : float or None
+        The same of the battery's entry; None: log_std_init.
     """
 
     def __init__(
@@ -119,11 +128,13 @@ class PerChargerPolicy(_PerCharger, ActorCriticPolicy):
         gain: float = 1.0,
         bound: float = 1.5,
         learn_std: bool = False,
+        bess_log_std_init: float | None = None,
         **kwargs: Any,
     ) -> None:
         self.horizons = {"energy_hours": energy_hours, "departure_hours": departure_hours}
         self.with_bess = with_bess
         self.width, self.gain, self.bound, self.learn_std = width, gain, bound, learn_std
+        self.bess_log_std_init = bess_log_std_init
         super().__init__(*args, **kwargs)
 
     def _build(self, lr_schedule: Schedule) -> None:
@@ -136,6 +147,9 @@ class PerChargerPolicy(_PerCharger, ActorCriticPolicy):
         self.action_net = nn.Identity()
         self.value_net = nn.Identity()  # type: ignore[assignment]
         self.log_std = nn.Parameter(torch.full((1,), self.log_std_init), requires_grad=self.learn_std)
+        if self.with_bess:
+            at_start = self.log_std_init if self.bess_log_std_init is None else self.bess_log_std_init
+            self.bess_log_std = nn.Parameter(torch.full((1,), at_start), requires_grad=self.learn_std)
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
         self.rows = rows
         self.action_dist = _GaussianPerCharger(rows.n_chargers + rows.with_bess)
@@ -160,6 +174,20 @@ class PerChargerPolicy(_PerCharger, ActorCriticPolicy):
         means, values = self.mlp_extractor(obs)
         distribution = self._get_action_dist_from_latent(means)
         return values, self._log_prob(distribution, obs, actions).flatten(), distribution.entropy()
+
+    def _get_action_dist_from_latent(self, latent_pi: torch.Tensor) -> Distribution:
+        log_std = self.log_std
+        if self.with_bess:
+            log_std = torch.cat([log_std.expand(latent_pi.shape[1] - 1), self.bess_log_std])
+        return self.action_dist.proba_distribution(latent_pi, log_std)
+
+    def bess_net(self) -> SharedNet:
+        """Return the network of the battery's mean; ValueError where no battery is under the agent."""
+        return _bess_net(self.mlp_extractor.actor)
+
+    def bess_action(self, site: torch.Tensor) -> torch.Tensor:
+        """Return the battery's deterministic action for site parts of observations, shape (batch,)."""
+        return self.mlp_extractor.actor.bess_mean(site)
 
     def _log_prob(self, distribution: Distribution, obs: PyTorchObs, actions: torch.Tensor) -> torch.Tensor:
         if not isinstance(distribution, DiagGaussianDistribution) or not isinstance(obs, torch.Tensor):
@@ -298,6 +326,14 @@ class PerChargerSACPolicy(_PerCharger, SACPolicy):
         self.rows = _rows(self.observation_space, self.action_space, self.horizons, with_bess=self.with_bess)
         self.optimizer_class = UNCOMPILED.get(self.optimizer_class, self.optimizer_class)
         super()._build(lr_schedule)
+
+    def bess_net(self) -> SharedNet:
+        """Return the network of the battery's mean; ValueError where no battery is under the agent."""
+        return _bess_net(self.actor.mean)
+
+    def bess_action(self, site: torch.Tensor) -> torch.Tensor:
+        """Return the battery's deterministic action for site parts of observations, shape (batch,)."""
+        return torch.tanh(self.actor.mean.bess_mean(site))
 
     def make_actor(self, features_extractor: nn.Module | None = None) -> PerChargerSACActor:  # type: ignore[override]
         """Return the actor; there is no separate feature extractor."""

@@ -106,6 +106,12 @@ def bess_entry(share: FloatArray, greedy_share: FloatArray) -> FloatArray:
     return np.asarray(np.sign(correction) * np.sqrt(np.abs(correction) / 2.0), dtype=np.float64)
 
 
+def offset_entry(target_kw: FloatArray, level_kw: FloatArray, scale_kw: float) -> FloatArray:
+    """Return the entry that gives an import target, or comes nearest, where it offsets a level; shape (batch,)."""
+    offset = (target_kw - level_kw) / (OFFSET_SHARE * scale_kw)
+    return np.clip(np.sign(offset) * np.sqrt(np.abs(offset)), -1.0, 1.0)
+
+
 def check_agent_actions(actions: NDArray[np.float32] | FloatArray, n_actions: int, steps: IntArray) -> None:
     """Refuse actions that the compiled step would read past their end or take for waiting.
 

@@ -1,0 +1,112 @@
+"""A training's start: the battery's part of the actor imitates the policy `rollout` (behavioural cloning).
+
+The teacher runs over the training years. For each of its decisions the actor sees the same observation, and Adam moves
+its mean towards the entry that gives the teacher's import target. Then the algorithm learns from rewards as ever. Cars
+are not imitated: their part learns from nothing.
+"""
+
+import logging
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from iquitos_citylearn.agents.shared_net import SharedNet
+from iquitos_citylearn.env.action import offset_entry
+from iquitos_citylearn.env.observation import site_features
+from iquitos_citylearn.env.setting import Setting
+from iquitos_citylearn.params import ImitationParams, Params
+from iquitos_citylearn.policies.policy_improvement import RolloutPolicy
+from iquitos_citylearn.policies.rollout import roll_out_years
+from iquitos_citylearn.policies.rules import ConstantPolicy
+from iquitos_citylearn.site.model import FloatArray
+
+logger = logging.getLogger(__name__)
+
+BATCH_SIZE = 256
+LEAST_STD = 1e-4
+"""Entries that vary less are left as they are."""
+
+
+class BessActor(Protocol):
+    """What a policy of the per-charger kind offers here."""
+
+    def bess_net(self) -> SharedNet:
+        """Return the network of the battery's mean."""
+
+    def bess_action(self, site: torch.Tensor) -> torch.Tensor:
+        """Return the battery's deterministic action for site parts of observations, shape (batch,)."""
+
+
+class Demonstrations(RolloutPolicy):
+    """The policy `rollout`, which keeps what it saw and decided."""
+
+    def __init__(self, setting: Setting, params: Params) -> None:
+        cars = ConstantPolicy(1.0, setting.years.session_of.shape[2])
+        super().__init__(cars, setting, params.control.rollout)
+        self.n_site_features = len(site_features(setting.tables, setting.equipment))
+        self.observations: list[NDArray[np.float32]] = []
+        self.targets: list[FloatArray] = []
+
+    def target_kw(self, observation: NDArray[np.float32]) -> FloatArray:
+        """Return the import targets [kW], shape (batch,), and keep them."""
+        target = super().target_kw(observation)
+        self.observations.append(observation[:, : self.n_site_features].copy())
+        self.targets.append(target)
+        return target
+
+
+def imitate(model: BaseAlgorithm, setting: Setting, params: Params, chosen: ImitationParams) -> float:
+    """Let the battery's part of a model's actor imitate `rollout`; return the mean squared error that is left.
+
+    Parameters
+    ----------
+    model : BaseAlgorithm
+        An untrained model over `setting`; changed in place.
+    setting : Setting
+        The training years, under the mapping `need_limited` of the teacher's cars.
+    params : Params
+        The whole params file.
+    chosen : ImitationParams
+        Epochs and learning rate.
+    """
+    site, entry = demonstrate(setting, params)
+    actor: BessActor = model.policy  # type: ignore[assignment]
+    _standardise_inputs(actor.bess_net(), site)
+    optimizer = torch.optim.Adam(actor.bess_net().parameters(), lr=chosen.learning_rate)
+    loss = torch.zeros(())
+    for epoch in range(chosen.epochs):
+        for group in optimizer.param_groups:
+            group["lr"] = chosen.learning_rate * (1.0 - epoch / chosen.epochs)
+        order = torch.randperm(len(site))
+        for first in range(0, len(site) - BATCH_SIZE + 1, BATCH_SIZE):
+            rows = order[first : first + BATCH_SIZE]
+            error = actor.bess_action(site[rows]) - entry[rows]
+            loss = (error * error).mean()
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+    return float(loss)
+
+
+def demonstrate(setting: Setting, params: Params) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the site's part of the observations that the teacher meets, and its entries, where it has a choice."""
+    teacher = Demonstrations(setting, params)
+    roll_out_years(teacher, setting)
+    site, target = np.concatenate(teacher.observations), np.concatenate(teacher.targets)
+    short = teacher.reader.entry(site, "shortage_careful") > 0.0
+    level = teacher.reader.entry(site, "level_target") * setting.lookahead.scale_kw
+    entry = offset_entry(target, level, setting.lookahead.scale_kw)
+    kept = short | (target > 0.0)
+    return torch.as_tensor(site[kept]), torch.as_tensor(entry[kept], dtype=torch.float32)
+
+
+def _standardise_inputs(net: SharedNet, site: torch.Tensor) -> None:
+    """Change the first layer so that it sees standardised inputs: many entries vary by some hundredths alone."""
+    first = net.first
+    with torch.no_grad():
+        mean, std = site.mean(0), site.std(0)
+        first.weight.div_(torch.where(std > LEAST_STD, std, torch.ones_like(std)))
+        first.bias.sub_(first.weight @ mean)
