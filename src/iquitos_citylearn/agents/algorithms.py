@@ -141,6 +141,8 @@ def _policy_and_kwargs(
         "energy_hours": environment.energy_horizon_hours,
         "departure_hours": environment.departure_horizon_hours,
     } | with_bess
+    if with_bess and params.imitation is not None:
+        kwargs["policy_kwargs"]["imitates"] = True
     if issubclass(chosen, OffPolicyAlgorithm):
         if kwargs.get("n_steps", 1) != 1:
             raise ValueError(f"kwargs.n_steps is {kwargs['n_steps']}; networks shared by chargers learn from one step")

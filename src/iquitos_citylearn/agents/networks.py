@@ -175,6 +175,37 @@ def with_last(per_charger: torch.Tensor, of_bess: torch.Tensor) -> torch.Tensor:
     return torch.cat([per_charger, of_bess[:, None]], dim=1)
 
 
+class ImitatedNet(nn.Module):
+    """Mean of small networks, each fitted for itself by a training's imitation (`training/imitation.py`).
+
+    They are fixed after it. Smooth units follow a teacher better here than ReLU does, and several networks better than
+    one (docs/control.md).
+
+    Parameters
+    ----------
+    n_inputs, width : int
+        Number of inputs and width of the two hidden layers.
+    n_members : int
+        Number of networks.
+    """
+
+    def __init__(self, n_inputs: int, width: int, n_members: int = 3) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(_smooth_net(n_inputs, width) for _ in range(n_members))
+        self.requires_grad_(False)  # noqa: FBT003 - torch's signature
+
+    def forward(self, site: torch.Tensor) -> torch.Tensor:
+        """Return the outputs of site parts of observations, shape (batch,)."""
+        return torch.stack([member(site).squeeze(1) for member in self.members]).mean(0)
+
+
+def _smooth_net(n_inputs: int, width: int) -> nn.Sequential:
+    net = nn.Sequential(nn.Linear(n_inputs, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1))
+    nn.init.zeros_(net[-1].weight)  # type: ignore[arg-type]
+    nn.init.zeros_(net[-1].bias)  # type: ignore[arg-type]
+    return net
+
+
 class SharedActor(nn.Module):
     """Pre-squash mean of every charger's action, and of the battery's where it is dispatched.
 
@@ -189,12 +220,15 @@ class SharedActor(nn.Module):
     bound : float
         The mean is bound x s / (1 + |s|), s = (network + gain x skip) / bound: unlike with tanh, a saturated mean
         comes back.
+    imitates : bool
+        Whether the battery's mean has a part that imitation fits before the training; what learns is added to it.
     """
 
-    def __init__(self, rows: ChargerRows, width: int, gain: float, bound: float) -> None:
+    def __init__(self, rows: ChargerRows, width: int, gain: float, bound: float, *, imitates: bool = False) -> None:
         super().__init__()
         self.net = SharedNet(rows.n_site_features + N_ROW_FEATURES, width, N_ROW_FEATURES, gain)
         self.bess = SharedNet(rows.n_site_features, width) if rows.with_bess else None
+        self.imitated = ImitatedNet(rows.n_site_features, width) if rows.with_bess and imitates else None
         self.bound = bound
 
     def forward(self, rows: Rows) -> torch.Tensor:
@@ -212,7 +246,8 @@ class SharedActor(nn.Module):
         """
         if self.bess is None:
             raise ValueError("the actor has no network for a battery")
-        return self._bounded(self.bess(site))
+        mean = self._bounded(self.bess(site))
+        return mean if self.imitated is None else mean + self.imitated(site)
 
     def _bounded(self, z: torch.Tensor) -> torch.Tensor:
         bounded: torch.Tensor = self.bound * nn.functional.softsign(z / self.bound)

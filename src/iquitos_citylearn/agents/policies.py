@@ -18,9 +18,8 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from stable_baselines3.sac.policies import SACPolicy
 from torch import nn
 
-from iquitos_citylearn.agents.networks import ChargerRows, Rows, SharedActor, SharedQ, SharedValue
+from iquitos_citylearn.agents.networks import ChargerRows, ImitatedNet, Rows, SharedActor, SharedQ, SharedValue
 from iquitos_citylearn.agents.optimizers import UNCOMPILED
-from iquitos_citylearn.agents.shared_net import SharedNet
 
 
 def _rows(
@@ -34,12 +33,6 @@ def _rows(
         raise TypeError(f"boxes are needed, not {observation_space} and {action_space}")
     n_chargers = action_space.shape[0] - with_bess
     return ChargerRows(observation_space.shape[0], n_chargers, **horizons, with_bess=with_bess)
-
-
-def _bess_net(actor: SharedActor) -> SharedNet:
-    if actor.bess is None:
-        raise ValueError("the actor has no network for a battery")
-    return actor.bess
 
 
 class _ActorAndValue(nn.Module):
@@ -116,6 +109,8 @@ class PerChargerPolicy(_PerCharger, ActorCriticPolicy):
         Whether the standard deviation of the actions is trained; else it stays exp(log_std_init).
     bess_log_std_init : float or None
         The same of the battery's entry; None: log_std_init.
+    imitates : bool
+        As for `networks.SharedActor`.
     """
 
     def __init__(
@@ -129,19 +124,20 @@ class PerChargerPolicy(_PerCharger, ActorCriticPolicy):
         bound: float = 1.5,
         learn_std: bool = False,
         bess_log_std_init: float | None = None,
+        imitates: bool = False,
         **kwargs: Any,
     ) -> None:
         self.horizons = {"energy_hours": energy_hours, "departure_hours": departure_hours}
         self.with_bess = with_bess
         self.width, self.gain, self.bound, self.learn_std = width, gain, bound, learn_std
-        self.bess_log_std_init = bess_log_std_init
+        self.bess_log_std_init, self.imitates = bess_log_std_init, imitates
         super().__init__(*args, **kwargs)
 
     def _build(self, lr_schedule: Schedule) -> None:
         rows = _rows(self.observation_space, self.action_space, self.horizons, with_bess=self.with_bess)
         self.mlp_extractor = _ActorAndValue(  # type: ignore[assignment]  # it has MlpExtractor's three methods
             rows,
-            SharedActor(rows, self.width, self.gain, self.bound),
+            SharedActor(rows, self.width, self.gain, self.bound, imitates=self.imitates),
             SharedValue(rows, self.width),
         )
         self.action_net = nn.Identity()
@@ -181,13 +177,11 @@ class PerChargerPolicy(_PerCharger, ActorCriticPolicy):
             log_std = torch.cat([log_std.expand(latent_pi.shape[1] - 1), self.bess_log_std])
         return self.action_dist.proba_distribution(latent_pi, log_std)
 
-    def bess_net(self) -> SharedNet:
-        """Return the network of the battery's mean; ValueError where no battery is under the agent."""
-        return _bess_net(self.mlp_extractor.actor)
-
-    def bess_action(self, site: torch.Tensor) -> torch.Tensor:
-        """Return the battery's deterministic action for site parts of observations, shape (batch,)."""
-        return self.mlp_extractor.actor.bess_mean(site)
+    @property
+    def imitated(self) -> ImitatedNet | None:
+        """Return the part of the actor that imitation fits."""
+        net: ImitatedNet | None = self.mlp_extractor.actor.imitated
+        return net
 
     def _log_prob(self, distribution: Distribution, obs: PyTorchObs, actions: torch.Tensor) -> torch.Tensor:
         if not isinstance(distribution, DiagGaussianDistribution) or not isinstance(obs, torch.Tensor):
@@ -213,11 +207,13 @@ class PerChargerSACActor(BasePolicy):
         bound: float,
         log_std_init: float,
         std_gain: float,
+        *,
+        imitates: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(squash_output=True, **kwargs)
         self.rows = rows
-        self.mean = SharedActor(rows, width, gain, bound)
+        self.mean = SharedActor(rows, width, gain, bound, imitates=imitates)
         self.log_std_init, self.std_gain = log_std_init, std_gain
         self.log_std_change = nn.Parameter(torch.zeros(()))
         self.action_dist = SquashedDiagGaussianDistribution(rows.n_chargers + rows.with_bess)
@@ -298,6 +294,8 @@ class PerChargerSACPolicy(_PerCharger, SACPolicy):
         Gain of the critics' output: how far a small learning rate moves them.
     log_std_init, std_gain : float
         Log standard deviation at the start, and how many times as far as other parameters it moves from there.
+    imitates : bool
+        As for `networks.SharedActor`.
     """
 
     def __init__(
@@ -313,8 +311,10 @@ class PerChargerSACPolicy(_PerCharger, SACPolicy):
         critic_gain: float = 1.0,
         log_std_init: float = -1.0,
         std_gain: float = 1.0,
+        imitates: bool = False,
         **kwargs: Any,
     ) -> None:
+        self.imitates = imitates
         self.horizons = {"energy_hours": energy_hours, "departure_hours": departure_hours}
         self.with_bess = with_bess
         self.action_mapping, self.critic_gain = action_mapping, critic_gain
@@ -327,13 +327,10 @@ class PerChargerSACPolicy(_PerCharger, SACPolicy):
         self.optimizer_class = UNCOMPILED.get(self.optimizer_class, self.optimizer_class)
         super()._build(lr_schedule)
 
-    def bess_net(self) -> SharedNet:
-        """Return the network of the battery's mean; ValueError where no battery is under the agent."""
-        return _bess_net(self.actor.mean)
-
-    def bess_action(self, site: torch.Tensor) -> torch.Tensor:
-        """Return the battery's deterministic action for site parts of observations, shape (batch,)."""
-        return torch.tanh(self.actor.mean.bess_mean(site))
+    @property
+    def imitated(self) -> ImitatedNet | None:
+        """Return the part of the actor that imitation fits."""
+        return self.actor.mean.imitated
 
     def make_actor(self, features_extractor: nn.Module | None = None) -> PerChargerSACActor:  # type: ignore[override]
         """Return the actor; there is no separate feature extractor."""
@@ -345,6 +342,7 @@ class PerChargerSACPolicy(_PerCharger, SACPolicy):
             self.bound,
             self.log_std_init,
             self.std_gain,
+            imitates=self.imitates,
             observation_space=self.observation_space,
             action_space=self.action_space,
         )

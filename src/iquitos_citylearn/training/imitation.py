@@ -6,14 +6,13 @@ are not imitated: their part learns from nothing.
 """
 
 import logging
-from typing import Protocol
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
+from torch import nn
 
-from iquitos_citylearn.agents.shared_net import SharedNet
+from iquitos_citylearn.agents.networks import ImitatedNet
 from iquitos_citylearn.env.action import offset_entry
 from iquitos_citylearn.env.observation import site_features
 from iquitos_citylearn.env.setting import Setting
@@ -28,16 +27,6 @@ logger = logging.getLogger(__name__)
 BATCH_SIZE = 256
 LEAST_STD = 1e-4
 """Entries that vary less are left as they are."""
-
-
-class BessActor(Protocol):
-    """What a policy of the per-charger kind offers here."""
-
-    def bess_net(self) -> SharedNet:
-        """Return the network of the battery's mean."""
-
-    def bess_action(self, site: torch.Tensor) -> torch.Tensor:
-        """Return the battery's deterministic action for site parts of observations, shape (batch,)."""
 
 
 class Demonstrations(RolloutPolicy):
@@ -72,10 +61,21 @@ def imitate(model: BaseAlgorithm, setting: Setting, params: Params, chosen: Imit
     chosen : ImitationParams
         Epochs and learning rate.
     """
+    imitated: ImitatedNet = model.policy.imitated  # type: ignore[assignment]  # `make_model` asked for one
     site, entry = demonstrate(setting, params)
-    actor: BessActor = model.policy  # type: ignore[assignment]
-    _standardise_inputs(actor.bess_net(), site)
-    optimizer = torch.optim.Adam(actor.bess_net().parameters(), lr=chosen.learning_rate)
+    squashed = bool(model.policy.squash_output)
+    losses = [_fit(member, site, entry, chosen, squashed=squashed) for member in imitated.members]
+    imitated.requires_grad_(False)  # noqa: FBT003 - torch's signature
+    return fmean(losses)
+
+
+def _fit(
+    net: nn.Module, site: torch.Tensor, entry: torch.Tensor, chosen: ImitationParams, *, squashed: bool
+) -> float:
+    """Fit a network to the teacher's entries; return the mean squared error of the last batch."""
+    net.requires_grad_(True)  # noqa: FBT003 - torch's signature
+    _standardise_inputs(net[0], site)
+    optimizer = torch.optim.Adam(net.parameters(), lr=chosen.learning_rate)
     loss = torch.zeros(())
     for epoch in range(chosen.epochs):
         for group in optimizer.param_groups:
@@ -83,12 +83,13 @@ def imitate(model: BaseAlgorithm, setting: Setting, params: Params, chosen: Imit
         order = torch.randperm(len(site))
         for first in range(0, len(site) - BATCH_SIZE + 1, BATCH_SIZE):
             rows = order[first : first + BATCH_SIZE]
-            error = actor.bess_action(site[rows]) - entry[rows]
+            given = net(site[rows]).squeeze(1)
+            error = (torch.tanh(given) if squashed else given) - entry[rows]
             loss = (error * error).mean()
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-    return float(loss)
+    return loss.item()
 
 
 def demonstrate(setting: Setting, params: Params) -> tuple[torch.Tensor, torch.Tensor]:
@@ -103,9 +104,8 @@ def demonstrate(setting: Setting, params: Params) -> tuple[torch.Tensor, torch.T
     return torch.as_tensor(site[kept]), torch.as_tensor(entry[kept], dtype=torch.float32)
 
 
-def _standardise_inputs(net: SharedNet, site: torch.Tensor) -> None:
+def _standardise_inputs(first: nn.Linear, site: torch.Tensor) -> None:
     """Change the first layer so that it sees standardised inputs: many entries vary by some hundredths alone."""
-    first = net.first
     with torch.no_grad():
         mean, std = site.mean(0), site.std(0)
         first.weight.div_(torch.where(std > LEAST_STD, std, torch.ones_like(std)))
