@@ -6,7 +6,9 @@ import torch
 from gymnasium import spaces
 
 from iquitos_citylearn.agents.algorithms import make_model
+from iquitos_citylearn.agents.networks import action_needed, mapped_share
 from iquitos_citylearn.agents.per_charger import PerChargerRolloutBuffer
+from iquitos_citylearn.agents.policies import LOG_STD_MAX, LOG_STD_MIN
 from iquitos_citylearn.env.vec_env import ChargingVecEnv
 from tests.agents.small_agents import AGENTS, small_agent, small_model
 from tests.small import setting_of, small_site, years_of
@@ -144,6 +146,44 @@ def test_cars_with_no_need_and_with_the_largest_get_finite_actions(model):
         action = predict(model, seen)
         assert np.isfinite(action).all()
         assert (np.abs(action) <= 1.0).all()
+
+
+@pytest.mark.parametrize("squashed", [False, True])
+def test_the_needed_action_charges_the_needed_share_under_dead_zones(squashed):
+    share = torch.linspace(0.0, 1.0, 11)
+    mean = action_needed(share, squashed=squashed)
+    action = torch.tanh(mean) if squashed else mean
+    torch.testing.assert_close(mapped_share("dead_zones", 0.5 * (action + 1.0), share), share)
+
+
+@pytest.mark.parametrize("agent", ["ppo", "a2c"])
+def test_a_gaussian_actor_starts_in_the_middle_and_can_charge_the_need_by_its_skip_alone(params, agent):
+    model, _ = small_model(params, agent)
+    seen = observations(model, 200, occupied=1.1)
+    assert np.abs(predict(model, seen)).max() < 0.1  # half the rating, whatever the need
+    skip, gain = model.policy.mlp_extractor.actor.net.skip, model.policy.gain
+    assert skip.weight.shape == (1, 1)
+    with torch.no_grad():
+        skip.weight.fill_(1.0 / gain)
+    share = np.minimum(blocks(seen)[:, :, 1] * params.environment.energy_horizon_hours, 1.0)
+    # The bound of 10 takes a tenth of the mean at the ends: 10 x 0.9 / 10.9 = 0.83 in place of 0.9.
+    np.testing.assert_allclose(predict(model, seen), 0.9 * (2.0 * share - 1.0), atol=0.1)
+
+
+@pytest.mark.parametrize("agent", ["ppo", "a2c"])
+def test_the_spread_of_actions_moves_by_its_gain_and_within_limits(params, agent):
+    model, _ = small_model(params, agent, class_kwargs={"policy_kwargs": {"log_std_init": -2.0, "std_gain": 30.0}})
+    policy = model.policy
+    for change, expected in ((0.0, -2.0), (0.01, -1.7), (-1.0, LOG_STD_MIN), (1.0, LOG_STD_MAX)):
+        with torch.no_grad():
+            policy.log_std_change.fill_(change)
+        assert policy.log_std.item() == pytest.approx(expected)
+
+
+def test_a_gain_of_zero_leaves_the_spread_of_actions_as_it_is(params):
+    model, _ = small_model(params, "ppo", class_kwargs={"policy_kwargs": {"log_std_init": -2.0, "std_gain": 0.0}})
+    model.learn(64)
+    assert model.policy.log_std.item() == -2.0
 
 
 @pytest.fixture(scope="module", params=AGENTS)

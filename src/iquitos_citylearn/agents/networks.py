@@ -22,14 +22,22 @@ from iquitos_citylearn.env.features import (
     TIME_TO_DEPARTURE,
 )
 
-ROW_FEATURES = ("energy_needed", "energy_to_full", "time_left", "per_hour_left", "rate_needed", "share_needed", "logit")
+ROW_FEATURES = (
+    "energy_needed",
+    "energy_to_full",
+    "time_left",
+    "per_hour_left",
+    "rate_needed",
+    "share_needed",
+    "action_needed",
+)
 """Inputs from a connected charger; see `Rows.features`."""
 N_ROW_FEATURES = len(ROW_FEATURES)
 ROW_ENERGY_NEEDED, ROW_ENERGY_TO_FULL = ROW_FEATURES.index("energy_needed"), ROW_FEATURES.index("energy_to_full")
 ROW_PER_HOUR_LEFT, ROW_SHARE_NEEDED = ROW_FEATURES.index("per_hour_left"), ROW_FEATURES.index("share_needed")
 N_ACTION_FEATURES = 4
-LOGIT_RANGE = 1.0 - 2.0 * DEAD_ZONE
-"""The needed share is shrunk to this range before atanh, so that 0 and 1 stay finite: the range between dead zones."""
+ACTION_RANGE = 1.0 - 2.0 * DEAD_ZONE
+"""Actions from minus to plus this charge a share of the rating from 0 to 1: the range between dead zones."""
 
 
 class Rows(NamedTuple):
@@ -40,7 +48,7 @@ class Rows(NamedTuple):
     connected : Tensor, shape (batch, n_chargers)
         1 where a car is connected, else 0.
     features : Tensor, shape (n_rows, N_ROW_FEATURES)
-        Energy needed, energy to full, time left, 1 / hours left, rate needed, needed share f, its logit.
+        Energy needed, energy to full, time left, 1 / hours left, rate needed, needed share f, `action_needed` of it.
     inputs : Tensor, shape (n_rows, n_site_features + N_ROW_FEATURES)
         The site part of the row's observation, then the features.
     site : Tensor, shape (batch, n_site_features)
@@ -74,6 +82,8 @@ class ChargerRows(nn.Module):
         Size of the observation, and number of chargers.
     energy_hours, departure_hours : float
         Scales of the charger entries (`environment.*_horizon_hours`) [h].
+    squashed : bool
+        Whether the actor's means go through tanh before they act.
     with_bess : bool
         Whether the action has a last entry for the stationary battery.
     """
@@ -85,10 +95,12 @@ class ChargerRows(nn.Module):
         energy_hours: float,
         departure_hours: float,
         *,
+        squashed: bool,
         with_bess: bool = False,
     ) -> None:
         super().__init__()
         self.n_chargers = n_chargers
+        self.squashed = squashed
         self.with_bess = with_bess
         self.n_site_features = n_observations - N_CHARGER_FEATURES * n_chargers
         self.energy_hours = energy_hours
@@ -119,8 +131,8 @@ class ChargerRows(nn.Module):
         needed_hours = needed * self.energy_hours
         per_hour = 1.0 / torch.clamp(time_left * self.departure_hours, min=1.0)
         share = torch.clamp(needed_hours, max=1.0)
-        features = [needed, to_full, time_left, per_hour, needed_hours * per_hour, share, needed_logit(share)]
-        stacked = torch.stack(features, dim=1)
+        action = action_needed(share, squashed=self.squashed)
+        stacked = torch.stack([needed, to_full, time_left, per_hour, needed_hours * per_hour, share, action], dim=1)
         return Rows(connected, stacked, torch.cat([site[batch], stacked], dim=1), site, batch, charger, n_connected)
 
     def connected(self, observation: torch.Tensor) -> torch.Tensor:
@@ -153,9 +165,10 @@ class ChargerRows(nn.Module):
         return torch.minimum(share, rows.features[:, ROW_ENERGY_TO_FULL] * self.energy_hours)
 
 
-def needed_logit(share: torch.Tensor) -> torch.Tensor:
-    """Return the pre-tanh action that charges the needed share: atanh(0.9 (2 f - 1))."""
-    return torch.atanh(LOGIT_RANGE * (2.0 * share - 1.0))
+def action_needed(share: torch.Tensor, *, squashed: bool) -> torch.Tensor:
+    """Return the mean that charges the needed share f under `dead_zones`: 0.9 (2 f - 1), or before tanh its atanh."""
+    action = ACTION_RANGE * (2.0 * share - 1.0)
+    return torch.atanh(action) if squashed else action
 
 
 def mapped_share(mapping: str, u: torch.Tensor, needed: torch.Tensor) -> torch.Tensor:
@@ -207,7 +220,7 @@ def _smooth_net(n_inputs: int, width: int) -> nn.Sequential:
 
 
 class SharedActor(nn.Module):
-    """Pre-squash mean of every charger's action, and of the battery's where it is dispatched.
+    """Mean of every charger's action, before any tanh, and of the battery's where it is dispatched.
 
     Parameters
     ----------
@@ -215,8 +228,10 @@ class SharedActor(nn.Module):
         How observations become rows.
     width : int
         Hidden width.
+    n_skip : int
+        Number of row features, the last ones, that a linear skip takes; its weights start at 0.
     gain : float
-        Weighs a linear skip from the row (which starts at 0) against the network: how fast it learns.
+        Weighs the skip against the network: how fast it learns.
     bound : float
         The mean is bound x s / (1 + |s|), s = (network + gain x skip) / bound: unlike with tanh, a saturated mean
         comes back.
@@ -224,9 +239,11 @@ class SharedActor(nn.Module):
         Whether the battery's mean has a part that imitation fits before the training; what learns is added to it.
     """
 
-    def __init__(self, rows: ChargerRows, width: int, gain: float, bound: float, *, imitates: bool = False) -> None:
+    def __init__(
+        self, rows: ChargerRows, width: int, n_skip: int, gain: float, bound: float, *, imitates: bool = False
+    ) -> None:
         super().__init__()
-        self.net = SharedNet(rows.n_site_features + N_ROW_FEATURES, width, N_ROW_FEATURES, gain)
+        self.net = SharedNet(rows.n_site_features + N_ROW_FEATURES, width, n_skip, gain)
         self.bess = SharedNet(rows.n_site_features, width) if rows.with_bess else None
         self.imitated = ImitatedNet(rows.n_site_features, width) if rows.with_bess and imitates else None
         self.bound = bound

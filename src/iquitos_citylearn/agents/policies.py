@@ -18,8 +18,21 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from stable_baselines3.sac.policies import SACPolicy
 from torch import nn
 
-from iquitos_citylearn.agents.networks import ChargerRows, ImitatedNet, Rows, SharedActor, SharedQ, SharedValue
+from iquitos_citylearn.agents.networks import (
+    N_ROW_FEATURES,
+    ChargerRows,
+    ImitatedNet,
+    Rows,
+    SharedActor,
+    SharedQ,
+    SharedValue,
+)
 from iquitos_citylearn.agents.optimizers import UNCOMPILED
+
+LOG_STD_MIN, LOG_STD_MAX = -5.0, 0.0
+ACTION_NEEDED_ALONE = 1
+"""Number of row features that the skip of `PerChargerPolicy` takes. One that takes the time left as well soon puts
+charging off: waiting costs next to nothing while the hours to come can make up for it."""
 
 
 def _rows(
@@ -27,12 +40,21 @@ def _rows(
     action_space: spaces.Space[Any],
     horizons: dict[str, float],
     *,
+    squashed: bool,
     with_bess: bool,
 ) -> ChargerRows:
     if not isinstance(observation_space, spaces.Box) or not isinstance(action_space, spaces.Box):
         raise TypeError(f"boxes are needed, not {observation_space} and {action_space}")
     n_chargers = action_space.shape[0] - with_bess
-    return ChargerRows(observation_space.shape[0], n_chargers, **horizons, with_bess=with_bess)
+    return ChargerRows(observation_space.shape[0], n_chargers, **horizons, squashed=squashed, with_bess=with_bess)
+
+
+def _log_std(start: float, gain: float, change: torch.Tensor) -> torch.Tensor:
+    """Return the log standard deviation after a trained change.
+
+    Adam moves every parameter by about the learning rate at a time; this one moves `gain` times as far.
+    """
+    return torch.clamp(start + gain * change, LOG_STD_MIN, LOG_STD_MAX)
 
 
 class _ActorAndValue(nn.Module):
@@ -104,11 +126,12 @@ class PerChargerPolicy(_PerCharger, ActorCriticPolicy):
     width : int
         Hidden width of every network.
     gain, bound : float
-        Weight of the actor's linear skip, and the bound of the mean.
-    learn_std : bool
-        Whether the standard deviation of the actions is trained; else it stays exp(log_std_init).
-    bess_log_std_init : float or None
-        The same of the battery's entry; None: log_std_init.
+        Weight of the actor's linear skip, and the bound of the mean. Nothing squashes the actions, which are clipped to
+        [-1, 1]: under a bound well above 1 the mean is linear in what the skip takes.
+    std_gain : float
+        How many times as far as other parameters the log standard deviation moves from `log_std_init`; 0: not at all.
+    bess_log_std : float or None
+        Log standard deviation of the battery's entry, which stays as it is; None: that of the chargers.
     imitates : bool
         As for `networks.SharedActor`.
     """
@@ -120,37 +143,38 @@ class PerChargerPolicy(_PerCharger, ActorCriticPolicy):
         departure_hours: float,
         with_bess: bool = False,
         width: int = 32,
-        gain: float = 1.0,
-        bound: float = 1.5,
-        learn_std: bool = False,
-        bess_log_std_init: float | None = None,
+        gain: float = 20.0,
+        bound: float = 10.0,
+        std_gain: float = 1.0,
+        bess_log_std: float | None = None,
         imitates: bool = False,
         **kwargs: Any,
     ) -> None:
         self.horizons = {"energy_hours": energy_hours, "departure_hours": departure_hours}
         self.with_bess = with_bess
-        self.width, self.gain, self.bound, self.learn_std = width, gain, bound, learn_std
-        self.bess_log_std_init, self.imitates = bess_log_std_init, imitates
+        self.width, self.gain, self.bound, self.std_gain = width, gain, bound, std_gain
+        self.bess_log_std, self.imitates = bess_log_std, imitates
         super().__init__(*args, **kwargs)
 
+    @property
+    def log_std(self) -> torch.Tensor:  # type: ignore[override]  # Stable-Baselines3 has a parameter
+        """Log standard deviation of all actions, shape ()."""
+        return _log_std(self.log_std_init, self.std_gain, self.log_std_change)
+
     def _build(self, lr_schedule: Schedule) -> None:
-        rows = _rows(self.observation_space, self.action_space, self.horizons, with_bess=self.with_bess)
+        rows = _rows(self.observation_space, self.action_space, self.horizons, squashed=False, with_bess=self.with_bess)
         self.mlp_extractor = _ActorAndValue(  # type: ignore[assignment]  # it has MlpExtractor's three methods
             rows,
-            SharedActor(rows, self.width, self.gain, self.bound, imitates=self.imitates),
+            SharedActor(rows, self.width, ACTION_NEEDED_ALONE, self.gain, self.bound, imitates=self.imitates),
             SharedValue(rows, self.width),
         )
         self.action_net = nn.Identity()
         self.value_net = nn.Identity()  # type: ignore[assignment]
-        self.log_std = nn.Parameter(torch.full((1,), self.log_std_init), requires_grad=self.learn_std)
-        if self.with_bess:
-            at_start = self.log_std_init if self.bess_log_std_init is None else self.bess_log_std_init
-            self.bess_log_std = nn.Parameter(torch.full((1,), at_start), requires_grad=self.learn_std)
-        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        self.log_std_change = nn.Parameter(torch.zeros(()))
         self.rows = rows
         self.action_dist = _GaussianPerCharger(rows.n_chargers + rows.with_bess)
         self.optimizer_class = UNCOMPILED.get(self.optimizer_class, self.optimizer_class)
-        self.optimizer = self.optimizer_class(trained, lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]  # every torch optimiser takes lr
+        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]  # every torch optimiser takes lr
 
     def forward(
         self,
@@ -173,8 +197,9 @@ class PerChargerPolicy(_PerCharger, ActorCriticPolicy):
 
     def _get_action_dist_from_latent(self, latent_pi: torch.Tensor) -> Distribution:
         log_std = self.log_std
-        if self.with_bess:
-            log_std = torch.cat([log_std.expand(latent_pi.shape[1] - 1), self.bess_log_std])
+        if self.bess_log_std is not None:
+            own = torch.full_like(log_std, self.bess_log_std)
+            log_std = torch.stack([*[log_std] * (latent_pi.shape[1] - 1), own])
         return self.action_dist.proba_distribution(latent_pi, log_std)
 
     @property
@@ -191,13 +216,7 @@ class PerChargerPolicy(_PerCharger, ActorCriticPolicy):
 
 
 class PerChargerSACActor(BasePolicy):
-    """Squashed Gaussian actor: shared mean, one trained standard deviation.
-
-    Adam moves every parameter by about the learning rate at a time; the logarithm of the standard deviation moves
-    `std_gain` times as far.
-    """
-
-    LOG_STD_MIN, LOG_STD_MAX = -5.0, 0.0
+    """Squashed Gaussian actor: shared mean, one trained standard deviation."""
 
     def __init__(
         self,
@@ -213,7 +232,7 @@ class PerChargerSACActor(BasePolicy):
     ) -> None:
         super().__init__(squash_output=True, **kwargs)
         self.rows = rows
-        self.mean = SharedActor(rows, width, gain, bound, imitates=imitates)
+        self.mean = SharedActor(rows, width, N_ROW_FEATURES, gain, bound, imitates=imitates)
         self.log_std_init, self.std_gain = log_std_init, std_gain
         self.log_std_change = nn.Parameter(torch.zeros(()))
         self.action_dist = SquashedDiagGaussianDistribution(rows.n_chargers + rows.with_bess)
@@ -223,8 +242,7 @@ class PerChargerSACActor(BasePolicy):
     ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
         """Return means and log standard deviations before squashing, shape (batch, n_chargers)."""
         mean = self.mean(self.rows(observation))
-        log_std = self.log_std_init + self.std_gain * self.log_std_change
-        return mean, torch.clamp(log_std, self.LOG_STD_MIN, self.LOG_STD_MAX).expand_as(mean), {}
+        return mean, _log_std(self.log_std_init, self.std_gain, self.log_std_change).expand_as(mean), {}
 
     def forward(self, observation: PyTorchObs, deterministic: bool = False) -> torch.Tensor:  # noqa: FBT001, FBT002 - Stable-Baselines3's signature
         """Return actions in [-1, 1]."""
@@ -323,7 +341,9 @@ class PerChargerSACPolicy(_PerCharger, SACPolicy):
         super().__init__(*args, **kwargs)
 
     def _build(self, lr_schedule: Schedule) -> None:
-        self.rows = _rows(self.observation_space, self.action_space, self.horizons, with_bess=self.with_bess)
+        self.rows = _rows(
+            self.observation_space, self.action_space, self.horizons, squashed=True, with_bess=self.with_bess
+        )
         self.optimizer_class = UNCOMPILED.get(self.optimizer_class, self.optimizer_class)
         super()._build(lr_schedule)
 
