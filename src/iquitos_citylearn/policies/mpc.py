@@ -113,7 +113,7 @@ class RecedingHorizonProgram:
         self._limit_kw = float(equipment.import_limit_kw)
         self._limited = bool(equipment.import_limited)
         self._params = params
-        self.n_scenarios = params.n_scenarios if self._with_store or self._charge else 1
+        self.n_scenarios = params.n_scenarios if dispatches_bess(equipment) or self._charge else 1
         self.plans_nights = self._with_store or bool(self._charge)
         self._columns, self._n_columns = _number(self.n_scenarios, n_classes)
         self._solver = highspy.Highs()  # type: ignore[no-untyped-call]

@@ -5,7 +5,8 @@ its mean towards the entry that gives the teacher's import target. Then the algo
 are not imitated: their part learns from nothing.
 """
 
-import logging
+from statistics import fmean
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,8 +22,6 @@ from iquitos_citylearn.policies.policy_improvement import RolloutPolicy
 from iquitos_citylearn.policies.rollout import roll_out_years
 from iquitos_citylearn.policies.rules import ConstantPolicy
 from iquitos_citylearn.site.model import FloatArray
-
-logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 256
 LEAST_STD = 1e-4
@@ -69,9 +68,7 @@ def imitate(model: BaseAlgorithm, setting: Setting, params: Params, chosen: Imit
     return fmean(losses)
 
 
-def _fit(
-    net: nn.Module, site: torch.Tensor, entry: torch.Tensor, chosen: ImitationParams, *, squashed: bool
-) -> float:
+def _fit(net: nn.Module, site: torch.Tensor, entry: torch.Tensor, chosen: ImitationParams, *, squashed: bool) -> float:
     """Fit a network to the teacher's entries; return the mean squared error of the last batch."""
     net.requires_grad_(True)  # noqa: FBT003 - torch's signature
     _standardise_inputs(net[0], site)
