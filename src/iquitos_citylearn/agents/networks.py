@@ -266,6 +266,12 @@ class SharedActor(nn.Module):
         mean = self._bounded(self.bess(site))
         return mean if self.imitated is None else mean + self.imitated(site)
 
+    def forget_battery(self) -> None:
+        """Leave of the battery's mean what imitation fitted."""
+        if self.bess is not None:
+            for parameter in self.bess.output.parameters():
+                nn.init.zeros_(parameter)
+
     def _bounded(self, z: torch.Tensor) -> torch.Tensor:
         bounded: torch.Tensor = self.bound * nn.functional.softsign(z / self.bound)
         return bounded

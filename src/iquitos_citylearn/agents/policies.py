@@ -208,6 +208,10 @@ class PerChargerPolicy(_PerCharger, ActorCriticPolicy):
         net: ImitatedNet | None = self.mlp_extractor.actor.imitated
         return net
 
+    def forget_battery(self) -> None:
+        """Leave of the battery's mean what imitation fitted."""
+        self.mlp_extractor.actor.forget_battery()
+
     def _log_prob(self, distribution: Distribution, obs: PyTorchObs, actions: torch.Tensor) -> torch.Tensor:
         if not isinstance(distribution, DiagGaussianDistribution) or not isinstance(obs, torch.Tensor):
             raise TypeError(f"a Gaussian over tensors is needed, not {distribution} over {type(obs).__name__}")
@@ -351,6 +355,10 @@ class PerChargerSACPolicy(_PerCharger, SACPolicy):
     def imitated(self) -> ImitatedNet | None:
         """Return the part of the actor that imitation fits."""
         return self.actor.mean.imitated
+
+    def forget_battery(self) -> None:
+        """Leave of the battery's mean what imitation fitted."""
+        self.actor.mean.forget_battery()
 
     def make_actor(self, features_extractor: nn.Module | None = None) -> PerChargerSACActor:  # type: ignore[override]
         """Return the actor; there is no separate feature extractor."""

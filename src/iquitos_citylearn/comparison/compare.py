@@ -18,7 +18,7 @@ from iquitos_citylearn.policies.register import UNCONTROLLED, Kind
 from iquitos_citylearn.runtime.artifacts import ArtifactError, read_json
 from iquitos_citylearn.site.model import FloatArray
 
-BESIDE_AN_AGENT = ("untrained", *(judged.best_constant for judged in JUDGED.values()), "training_years")
+BESIDE_AN_AGENT = ("untrained", "imitated", *(judged.best_constant for judged in JUDGED.values()), "training_years")
 MONTH_PEAKS = KEY_FIGURES["month_peaks_kw"].name
 
 
@@ -90,9 +90,9 @@ def compare(
         `saved` of each objective, the mean highest imports of the months, the figures of the headline year of its
         median seed, the differences of means to charging at once and to the first agent (negative: less), by objective
         the probability of improvement over every other policy, the steps that CityLearn replayed, and for an agent
-        `untrained`, `best_constant` (for CO2), `best_constant_cost`, `training_years`, and `learning_gain_co2` and
-        `learning_gain_cost`: its shares above the higher of those of the untrained network and of the best constant
-        action for the objective.
+        `untrained`, `imitated`, `best_constant` (for CO2), `best_constant_cost`, `training_years`, and
+        `learning_gain_co2` and `learning_gain_cost`: its shares above the highest of those of the untrained network, of
+        the best constant action for the objective and of the rule that its actions build on.
     """
     policies = {name: _compared(name, results, references, resampling) for name in results}
     gains = find_gains(policies, references.values(), little_gain_share)
@@ -130,6 +130,7 @@ def _compared(
     compared |= {key: _numbers(result[key]) for key in BESIDE_AN_AGENT if key in result}
     for judged in JUDGED.values():
         without = [result.get(key, {}).get(judged.share) for key in ("untrained", judged.best_constant)]
+        without.append(results.get(result.get("built_on"), {}).get("mean", {}).get(judged.share))
         known_shares = [share for share in without if share is not None]
         if known_shares and judged.share in compared:
             compared[judged.learning_gain] = compared[judged.share]["mean"] - max(known_shares)

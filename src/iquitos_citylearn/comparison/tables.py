@@ -116,12 +116,13 @@ def years_columns(judged: Judged, *, differ: bool) -> tuple[Column, ...]:
     )
 
 
-def learning_columns(judged: Judged) -> tuple[Column, ...]:
-    """Return the columns that say what learning added to the captured share of an objective."""
+def learning_columns(judged: Judged, *, imitating: bool) -> tuple[Column, ...]:
+    """Return the columns that say what learning added to the captured share; one more where some agent imitates."""
     return (
         _of_summary("trained", judged.share, "mean"),
         _beside("on training years", "training_years", judged.share),
         _beside("untrained", "untrained", judged.share),
+        *((_beside("imitated", "imitated", judged.share),) if imitating else ()),
         _beside("best constant", judged.best_constant, judged.share),
         _learning_gain("added by learning", judged.learning_gain),
     )

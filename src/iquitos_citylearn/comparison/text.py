@@ -59,16 +59,30 @@ def comparison_text(comparison: Mapping[str, Any]) -> str:
     if any(name in figures for figures in policies.values() for name in PARTS_OF_COST):
         parts += _where_the_money_goes(policies)
     if agents:
+        imitating = any("imitated" in figures for figures in agents.values())
         parts += [
             "**What the learning added** (captured share of CO2, on the twin): the same network untrained, the best "
             "constant action under the same mapping, chosen in hindsight, and the years trained on beside those not "
             "seen. Credit goes to learning only for what lies above both the untrained network and the constant"
             + (":" if differ else "; for cost, above the constant that costs least."),
-            table(agents, (*learning_columns(JUDGED["co2"]), *(() if differ else (COST_COLUMN_OF_LEARNING,)))),
+            *([OF_IMITATION] if imitating else []),
+            table(
+                agents,
+                (
+                    *learning_columns(JUDGED["co2"], imitating=imitating),
+                    *(() if differ else (COST_COLUMN_OF_LEARNING,)),
+                ),
+            ),
         ]
         if differ:
-            parts += ["**The same for cost**:", table(agents, learning_columns(JUDGED["cost"]))]
+            parts += ["**The same for cost**:", table(agents, learning_columns(JUDGED["cost"], imitating=imitating))]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+OF_IMITATION = (
+    "*Imitated*: the agent with its battery as it was after imitating `rollout`, before it learned from rewards. Where "
+    "the battery's action offsets the rule `level`, that rule counts among what learning has to beat."
+)
 
 
 def optima_differ(policies: Mapping[str, Figures]) -> bool:
@@ -114,7 +128,8 @@ def _who_captures_it(judged: Judged, gain: Gain, policies: Mapping[str, Figures]
     if learned is None:
         return text
     added = POINTS.text(learned) if POINTS.rounded(learned) > 0.0 else "nothing"
-    return text + f" Learning added {added} to what the agent's untrained network or a constant action takes."
+    against = "the agent's untrained network, a constant action or the rule behind its actions takes"
+    return f"{text} Learning added {added} to what {against}."
 
 
 def _summary(policy: str) -> str:

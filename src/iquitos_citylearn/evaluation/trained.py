@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from iquitos_citylearn.agents.algorithms import make_model, read_model
+from iquitos_citylearn.agents.policies import PerChargerPolicy, PerChargerSACPolicy
 from iquitos_citylearn.env.vec_env import ChargingVecEnv
 from iquitos_citylearn.env.year import Years
 from iquitos_citylearn.evaluation.candidates import Candidate, CandidateRun, run_candidate
@@ -35,6 +36,16 @@ def run_untrained(agent: str, params: Params) -> list[dict[str, Any]]:
     env = ChargingVecEnv(years.setting, agent_params.n_envs, seed)
     policy = make_model(agent, agent_params, params.environment, env, seed)
     return run_candidate(Candidate(seed, policy, {}), years, read_references(REFERENCES, years.seeds)).figures
+
+
+def run_imitated(agent: str, seed: int, model: Path, params: Params) -> list[dict[str, Any]]:
+    """Run the trained model of a seed over the same years, its battery as imitation left it; return the figures."""
+    make_deterministic(seed)
+    trained = read_model(params.agent(agent).algorithm, model)
+    policy: PerChargerPolicy | PerChargerSACPolicy = trained.policy  # type: ignore[assignment]  # those imitate
+    policy.forget_battery()
+    years = _years(agent, params)
+    return run_candidate(Candidate(seed, trained, {}), years, read_references(REFERENCES, years.seeds)).figures
 
 
 def _years(agent: str, params: Params) -> Years:

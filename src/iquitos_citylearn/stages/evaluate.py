@@ -27,13 +27,20 @@ def evaluate_agent(agent: str, params: Params) -> None:
     with process_pool(CANDIDATES) as pool:
         tasks = [pool.submit(_run_trained, agent, seed, models[seed], records[seed], params) for seed in records]
         untrained = pool.submit(_run_untrained, agent, params)
+        imitated = None
+        if agent_params.imitation is not None and params.site.bess_dispatch == "agent":
+            first = agent_params.seeds[0]
+            imitated = pool.submit(_run_imitated, agent, first, models[first], params)
         runs = [task.result() for task in tasks]
         figures_untrained = untrained.result()
+        figures_imitated = imitated.result() if imitated is not None else []
     years = read_evaluation_years(params, DATA, agent_params.actions)
     evaluation = evaluation_of(policy_named(agent, params), runs, years, read_references(REFERENCES, years.seeds))
     del tasks, runs  # but for the median's
     extra = {
+        **_built_on(params, agent),
         "untrained": mean_figures(figures_untrained[: len(years.seeds)]),
+        **({"imitated": mean_figures(figures_imitated[: len(years.seeds)])} if figures_imitated else {}),
         **{judged.best_constant: constants[name] for name, judged in JUDGED.items()},
         "training_years": mean_figures(evaluation.further_runs),
     }
@@ -54,6 +61,18 @@ def _run_trained(agent: str, seed: int, model: Path, record: dict[str, Any], par
     from iquitos_citylearn.evaluation.trained import run_trained  # noqa: PLC0415 - only where it is needed
 
     return run_trained(agent, seed, model, record, params)
+
+
+def _built_on(params: Params, agent: str) -> dict[str, str]:
+    """Return the rule that the meaning of an agent's actions builds on, where there is one."""
+    offsets_level = params.site.bess_dispatch == "agent" and params.agent(agent).bess_mapping == "rule_offset"
+    return {"built_on": "level"} if offsets_level else {}
+
+
+def _run_imitated(agent: str, seed: int, model: Path, params: Params) -> list[dict[str, Any]]:
+    from iquitos_citylearn.evaluation.trained import run_imitated  # noqa: PLC0415 - only where it is needed
+
+    return run_imitated(agent, seed, model, params)
 
 
 def _run_untrained(agent: str, params: Params) -> list[dict[str, Any]]:

@@ -102,6 +102,8 @@ RESULT = (
     Key("training.updates", "Updates of the networks."),
     Key("training.updates_per_timestep", "Updates by steps."),
     Key("untrained.<mean figure>", "Mean over the evaluation years of the same network before training."),
+    Key("built_on", "The rule that the meaning of the battery's action builds on; only where there is one."),
+    Key("imitated.<mean figure>", "Mean of the first seed with its battery as imitation left it; only with imitation."),
     Key("best_constant.action", "The constant action that emits least under this agent's action mapping, chosen in "
         "hindsight."),
     Key("best_constant.<mean figure>", "Mean of that action over the evaluation years."),
@@ -166,6 +168,7 @@ COMPARISON = (
     Key(f"{_IMPROVEMENT}.ci_high", "Upper end of it.", "1"),
     Key(f"{_POLICY}.replayed_steps.<part>", "Hours that CityLearn replayed.", "h"),
     Key(f"{_POLICY}.untrained.<mean figure>", "As in the result of the agent."),
+    Key(f"{_POLICY}.imitated.<mean figure>", "As in the result of the agent."),
     Key(f"{_POLICY}.best_constant.action", "As in the result of the agent."),
     Key(f"{_POLICY}.best_constant.<mean figure>", "As in the result of the agent."),
     Key(f"{_POLICY}.best_constant_cost.action", "As in the result of the agent."),

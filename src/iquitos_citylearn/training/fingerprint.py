@@ -44,7 +44,7 @@ def training_fingerprint(agent: str, seed: int, device: str, params: Params, tra
     device : str
         `cpu` or `cuda`.
     params : Params
-        `environment`, `reward` and `train.<agent>` decide; the list of seeds and checkpoints do not.
+        `environment`, `reward` and `train.<agent>` decide, and what it imitates; the list of seeds and checkpoints do not.
     training_folder : Path
         The data set of the training.
     """
@@ -53,6 +53,8 @@ def training_fingerprint(agent: str, seed: int, device: str, params: Params, tra
         "reward": params.reward.model_dump(),
         f"train.{agent}": params.agent(agent).model_dump(exclude=set(NOT_DECIDING_PARAMS)),
     }
+    if params.agent(agent).imitation is not None:
+        used["control.rollout"] = params.control.rollout.model_dump()
     return {
         "seed": str(seed),
         "device": device,

@@ -23,6 +23,8 @@ from iquitos_citylearn.policies.rollout import roll_out_years
 from iquitos_citylearn.policies.rules import ConstantPolicy
 from iquitos_citylearn.site.model import FloatArray
 
+TEACHERS_MAPPING = "need_limited"
+"""Meaning of the teacher's actions on chargers."""
 BATCH_SIZE = 256
 LEAST_STD = 1e-4
 """Entries that vary less are left as they are."""

@@ -19,6 +19,7 @@ from iquitos_citylearn.agents.algorithms import make_model, takes_reward_per_cha
 from iquitos_citylearn.agents.square_root import use_portable_square_root
 from iquitos_citylearn.env.setting import Setting, make_setting
 from iquitos_citylearn.env.vec_env import ChargingVecEnv
+from iquitos_citylearn.params import Actions, ImitationParams
 from iquitos_citylearn.runtime.arithmetic_check import check_arithmetic
 from iquitos_citylearn.runtime.lock import only_trainer
 from iquitos_citylearn.runtime.process_memory import return_free_memory
@@ -26,6 +27,7 @@ from iquitos_citylearn.site.draw_files import read_draw
 from iquitos_citylearn.training.checkpoint import CheckpointCallback, CheckpointFolder, Checkpoints
 from iquitos_citylearn.training.fingerprint import training_fingerprint
 from iquitos_citylearn.training.guards import GuardCallback, check_learned
+from iquitos_citylearn.training.imitation import TEACHERS_MAPPING, imitate
 from iquitos_citylearn.training.jobs import FINISHED, SeedJob
 from iquitos_citylearn.training.progress import ProgressCallback
 from iquitos_citylearn.training.tensorboard_log import log_to_tensorboard
@@ -68,6 +70,8 @@ def train_seed(job: SeedJob, beat: Callable[[], None], stop: Callable[[], int | 
         progress = ProgressCallback(job.seed, job.agent_params.total_timesteps, job.status_file)
         checkpoints = Checkpoints(folder, model, env, progress)
         step = checkpoints.restore()
+        if step == 0 and job.agent_params.imitation is not None and env.with_bess:
+            _imitate(job, model, job.agent_params.imitation)
         logger.info("%s seed %d: %s at step %d", job.agent, job.seed, "resumed" if step else "started", step)
         log_to_tensorboard(model, job.status_file.with_suffix(""), anew=step == 0)
         callback = CheckpointCallback(checkpoints, job.agent_params.checkpoint_every, job.checkpoint_period_s, stop)
@@ -88,13 +92,26 @@ def train_seed(job: SeedJob, beat: Callable[[], None], stop: Callable[[], int | 
 def make_training(job: SeedJob) -> tuple[ChargingVecEnv, BaseAlgorithm]:
     """Return environment and untrained model of a seed, every generator seeded."""
     make_deterministic(job.seed)
-    setting = training_setting(job)
+    setting = training_setting(job, job.agent_params.actions)
     per_charger = takes_reward_per_charger(job.agent_params)
     env = ChargingVecEnv(setting, job.agent_params.n_envs, job.seed, reward_per_charger=per_charger)
     return env, make_model(job.agent, job.agent_params, job.params.environment, env, job.seed)
 
 
-def training_setting(job: SeedJob) -> Setting:
+def _imitate(job: SeedJob, model: BaseAlgorithm, chosen: ImitationParams) -> None:
+    """Let the battery's part of a model start as a policy does that plans (`training/imitation.py`)."""
+    started_at = time.monotonic()
+    left = imitate(model, training_setting(job, Actions(TEACHERS_MAPPING)), job.params, chosen)
+    logger.info(
+        "%s seed %d: imitated rollout in %.1f s, mean squared error %.4f",
+        job.agent,
+        job.seed,
+        time.monotonic() - started_at,
+        left,
+    )
+
+
+def training_setting(job: SeedJob, actions: Actions) -> Setting:
     """Return the training years of an agent, prepared for environments."""
     sites = [read_draw(folder) for folder in sorted(job.training_folder.iterdir())]
     keys = range(1, len(sites) + 1)
@@ -102,9 +119,9 @@ def training_setting(job: SeedJob) -> Setting:
         sites,
         job.params.environment,
         job.params.reward,
-        job.agent_params.action_mapping,
+        actions.chargers,
         keys,
-        bess_mapping=job.agent_params.bess_mapping,
+        bess_mapping=actions.bess,
     )
     del sites
     return_free_memory()  # of the tables' making: as much as the tables themselves, for as long as the training lasts
