@@ -14,7 +14,7 @@ from iquitos_citylearn.runtime.class_path import check_class_path
 WEIGHT_SUM_TOLERANCE = 1e-9
 PLAIN_LAYERS = [256, 256]
 """Hidden layers of Stable-Baselines3's MlpPolicy under the profile `plain`."""
-RAW = {"action_mapping": "raw", "bess_mapping": "greedy_offset"}
+RAW = {"action_mapping": "raw", "bess_mapping": "greedy_offset", "imitation": None}
 """Meaning of actions under the profiles `raw` and `plain`."""
 PER_CHARGER_BUFFERS = ("replay_buffer_kwargs", "rollout_buffer_kwargs")
 """Keyword arguments that only the buffers of the per-charger policies take."""
@@ -426,13 +426,22 @@ class AgentParams(_Section):
     bess_mapping: Literal["greedy_offset", "import_target", "level_offset", "rule_offset"]
     policy: Literal["per_charger", "plain"]
     checkpoint_every: Count
-    imitation: ImitationParams | None = None
+    imitation: ImitationParams | None
     kwargs: dict[str, Any]
 
     @property
     def actions(self) -> Actions:
         """Return what its actions mean."""
         return Actions(self.action_mapping, self.bess_mapping)
+
+    @model_validator(mode="after")
+    def _can_imitate(self) -> Self:
+        if self.imitation is not None and (self.policy, self.bess_mapping) != ("per_charger", "rule_offset"):
+            raise ValueError(
+                f"imitation needs policy per_charger and bess_mapping rule_offset, not {self.policy} and "
+                f"{self.bess_mapping}; null: no imitation"
+            )
+        return self
 
     @model_validator(mode="after")
     def _kwargs_are_numbers(self) -> Self:
