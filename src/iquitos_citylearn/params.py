@@ -423,10 +423,10 @@ class AgentParams(_Section):
     n_envs: Annotated[int, Field(ge=1, le=1024)]
     device: Literal["auto", "cpu", "cuda"]
     action_mapping: Literal["raw", "dead_zones", "need_limited", "three_segment"]
-    bess_mapping: Literal["greedy_offset", "import_target", "level_offset", "rule_offset"]
+    bess_mapping: Literal["greedy_offset", "import_target", "level_offset", "rule_offset"] = "greedy_offset"
     policy: Literal["per_charger", "plain"]
     checkpoint_every: Count
-    imitation: ImitationParams | None
+    imitation: ImitationParams | None = None
     kwargs: dict[str, Any]
 
     @property

@@ -197,7 +197,7 @@ class PerChargerPolicy(_PerCharger, ActorCriticPolicy):
 
     def _get_action_dist_from_latent(self, latent_pi: torch.Tensor) -> Distribution:
         log_std = self.log_std
-        if self.bess_log_std is not None:
+        if self.with_bess and self.bess_log_std is not None:
             own = torch.full_like(log_std, self.bess_log_std)
             log_std = torch.stack([*[log_std] * (latent_pi.shape[1] - 1), own])
         return self.action_dist.proba_distribution(latent_pi, log_std)
