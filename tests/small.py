@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from iquitos_citylearn.env.arrays import session_rows
+from iquitos_citylearn.env.observation import observation_names
 from iquitos_citylearn.env.setting import make_setting
 from iquitos_citylearn.env.twin import Twin
 from iquitos_citylearn.env.year import make_year
@@ -104,6 +105,12 @@ def setting_of(site, params, mapping="raw", keys=None, **changes):
         mapping,
         keys or list(range(len(sites))),
     )
+
+
+def names_of(site, params, **changes):
+    """Return the names of a site's observation, in order."""
+    setting = setting_of(site, params, **changes)
+    return observation_names(setting.tables, setting.equipment, [charger.name for charger in site.chargers])
 
 
 def year_of(site, params, mapping="raw", **changes):

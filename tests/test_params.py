@@ -290,8 +290,8 @@ def test_a_profile_changes_what_actions_mean_and_the_network_and_no_more(agent):
         for profile in ("shipped", "raw", "plain")
     )
     assert (shipped.policy, raw.policy, plain.policy) == ("per_charger", "per_charger", "plain")
-    assert raw == shipped.model_copy(update={"action_mapping": "raw"})
-    assert plain.action_mapping == "raw"
+    assert raw == shipped.model_copy(update={"action_mapping": "raw", "bess_mapping": "greedy_offset"})
+    assert plain.actions == ("raw", "greedy_offset")
     assert plain.kwargs["policy_kwargs"] == {"net_arch": [256, 256]}
     assert not {"replay_buffer_kwargs", "rollout_buffer_kwargs"} & set(plain.kwargs)
     for name in ("learning_rate", "gamma"):

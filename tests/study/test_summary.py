@@ -22,7 +22,7 @@ def test_the_cases_stand_beside_the_default_run(tmp_path):
     whole = comparison(required=policy(0.9), optimum=policy(1.0, kind="optimum"), sac=policy(0.5, 0.95, "agent"))
     (tmp_path / "metrics" / "comparison.json").write_text(whole)
     (tmp_path / "results" / "weak" / "comparison.json").write_text(
-        comparison(optimum=policy(1.0, kind="optimum"), peak_shaving=policy(0.25))
+        comparison(optimum=policy(1.0, kind="optimum"), level=policy(0.25))
     )
     lines = summary(tmp_path / "metrics", tmp_path / "results").splitlines()
     first = lines.index("| policy | default | weak |")
@@ -30,7 +30,7 @@ def test_the_cases_stand_beside_the_default_run(tmp_path):
         "| required | 90.0 % | - |",
         "| optimum | 100.0 % | 100.0 % |",
         "| sac | 50.0 %* | - |",
-        "| peak_shaving | - | 25.0 % |",
+        "| level | - | 25.0 % |",
     ]
     assert any(
         line.startswith("**weak**: Between charging at once to full and perfect foresight lie") for line in lines
