@@ -93,7 +93,7 @@ def hand_site(sessions, chargers=None, n_steps=48, load_kwh=0.0, pv_kwh=0.0, pri
     )
 
 
-def setting_of(site, params, mapping="raw", keys=None, **changes):
+def setting_of(site, params, mapping="raw", keys=None, bess_mapping="greedy_offset", expectations=None, **changes):
     """Return a setting of a site, or of a list of its years; `changes` are of the environment and reward params."""
     sites = site if isinstance(site, list) else [site]
     environment = {name: value for name, value in changes.items() if name in type(params.environment).model_fields}
@@ -104,6 +104,8 @@ def setting_of(site, params, mapping="raw", keys=None, **changes):
         params.reward.model_copy(update=reward),
         mapping,
         keys or list(range(len(sites))),
+        bess_mapping=bess_mapping,
+        expectations=expectations,
     )
 
 
