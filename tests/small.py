@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from iquitos_citylearn.env.arrays import session_rows
+from iquitos_citylearn.env.observation import observation_names
 from iquitos_citylearn.env.setting import make_setting
 from iquitos_citylearn.env.twin import Twin
 from iquitos_citylearn.env.year import make_year
@@ -92,7 +93,7 @@ def hand_site(sessions, chargers=None, n_steps=48, load_kwh=0.0, pv_kwh=0.0, pri
     )
 
 
-def setting_of(site, params, mapping="raw", keys=None, **changes):
+def setting_of(site, params, mapping="raw", keys=None, bess_mapping="greedy_offset", expectations=None, **changes):
     """Return a setting of a site, or of a list of its years; `changes` are of the environment and reward params."""
     sites = site if isinstance(site, list) else [site]
     environment = {name: value for name, value in changes.items() if name in type(params.environment).model_fields}
@@ -103,7 +104,15 @@ def setting_of(site, params, mapping="raw", keys=None, **changes):
         params.reward.model_copy(update=reward),
         mapping,
         keys or list(range(len(sites))),
+        bess_mapping=bess_mapping,
+        expectations=expectations,
     )
+
+
+def names_of(site, params, **changes):
+    """Return the names of a site's observation, in order."""
+    setting = setting_of(site, params, **changes)
+    return observation_names(setting.tables, setting.equipment, [charger.name for charger in site.chargers])
 
 
 def year_of(site, params, mapping="raw", **changes):

@@ -203,6 +203,29 @@ def test_every_value_stands_under_a_comment():
             {"train__ppo__action_mapping": "full"},
             "train.ppo.action_mapping is 'full': Input should be 'raw', 'dead_zones', 'need_limited'",
         ),
+        (
+            {"train__ppo__bess_mapping": "level"},
+            "train.ppo.bess_mapping is 'level': Input should be 'greedy_offset', 'import_target', 'level_offset' or",
+        ),
+        ({"environment__level__floor_share": -0.1}, "environment.level.floor_share is -0.1: Input should be greater"),
+        ({"environment__level__peak_share": 2.1}, "environment.level.peak_share is 2.1: Input should be less than or"),
+        ({"environment__level__mild__load_std": 6}, "environment.level.mild.load_std is 6: Input should be less than"),
+        (
+            {"environment__level__cautious__pv_error": -5.1},
+            "environment.level.cautious.pv_error is -5.1: Input should be greater than or equal to -5",
+        ),
+        (
+            {"environment__level__cautious__pv_beyond": 2.5},
+            "environment.level.cautious.pv_beyond is 2.5: Input should be less than or equal to 2",
+        ),
+        ({"control__mpc__n_scenarios": 0}, "control.mpc.n_scenarios is 0: Input should be greater than or equal to 1"),
+        ({"control__mpc__spread": -1}, "control.mpc.spread is -1: Input should be greater than or equal to 0"),
+        ({"control__mpc__pv_share": 5.5}, "control.mpc.pv_share is 5.5: Input should be less than or equal to 5"),
+        ({"control__mpc__stored_worth_share": 1.1}, "control.mpc.stored_worth_share is 1.1: Input should be"),
+        ({"control__mpc__peak_weight": 1}, "control.mpc.peak_weight"),
+        ({"control__rollout__n_scenarios": 1001}, "control.rollout.n_scenarios is 1001: Input should be less than or"),
+        ({"control__rollout__seed": -1}, "control.rollout.seed is -1: Input should be greater than or equal to 0"),
+        ({"control__rollout__peak_weight_end": -1}, "control.rollout.peak_weight_end is -1: Input should be greater"),
         ({"train__profile": "flat"}, "train.profile is 'flat': Input should be 'shipped', 'raw' or 'plain'"),
         ({"train__ppo__seeds": []}, "train.ppo.seeds: Tuple should have at least 1 item"),
         ({"train__ppo__seeds": [1, 1]}, "train.ppo: seeds has a seed twice: [1, 1]"),
@@ -290,8 +313,8 @@ def test_a_profile_changes_what_actions_mean_and_the_network_and_no_more(agent):
         for profile in ("shipped", "raw", "plain")
     )
     assert (shipped.policy, raw.policy, plain.policy) == ("per_charger", "per_charger", "plain")
-    assert raw == shipped.model_copy(update={"action_mapping": "raw"})
-    assert plain.action_mapping == "raw"
+    assert raw == shipped.model_copy(update={"action_mapping": "raw", "bess_mapping": "greedy_offset"})
+    assert plain.actions == ("raw", "greedy_offset")
     assert plain.kwargs["policy_kwargs"] == {"net_arch": [256, 256]}
     assert not {"replay_buffer_kwargs", "rollout_buffer_kwargs"} & set(plain.kwargs)
     for name in ("learning_rate", "gamma"):

@@ -107,6 +107,7 @@ train:
     n_envs: 1
     device: cpu
     action_mapping: raw
+    bess_mapping: greedy_offset
     policy: plain
     checkpoint_every: 500
     kwargs: {learning_starts: 20, batch_size: 16, buffer_size: 60, policy_kwargs: {net_arch: [16]}}

@@ -396,7 +396,6 @@ class MpcParams(_Section):
     n_scenarios: Annotated[int, Field(ge=1, le=100)]
     spread: NonNegative
     pv_share: Annotated[float, Field(ge=-5, le=5)]
-    peak_weight: NonNegative
     stored_worth_share: Fraction
 
 

@@ -20,7 +20,7 @@ from iquitos_citylearn.comparison.seed_statistics import Resampling, summarise_s
 from iquitos_citylearn.evaluation.trained import run_trained, run_untrained
 from iquitos_citylearn.evaluation.years import read_evaluation_years
 from iquitos_citylearn.optimum.optimiser import Optimiser
-from iquitos_citylearn.params import Params, load_params
+from iquitos_citylearn.params import Actions, Params, load_params
 from iquitos_citylearn.runtime import processes
 from iquitos_citylearn.runtime.folders import DATA, METRICS, MODELS, REFERENCES
 from iquitos_citylearn.stages import build_dataset as dataset_stage
@@ -66,7 +66,7 @@ def hash_of(*parts: Any) -> str:
 
 
 def _plan(params: Params) -> str:
-    year = read_evaluation_years(params, DATA, "raw")[0]
+    year = read_evaluation_years(params, DATA, Actions("raw"))[0]
     optima = [Optimiser(year).optimum(objective) for objective in ("co2", "cost", "peak_import")]
     return hash_of(*(part for optimum in optima for part in (optimum.import_kwh, optimum.bess_kwh, optimum.bound)))
 

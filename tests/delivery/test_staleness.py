@@ -19,7 +19,7 @@ from tests.pipelines import copy_project
 pytestmark = pytest.mark.xdist_group("staleness")
 
 DATASET, REFERENCES, COMPARE = {"build_dataset"}, {"references"}, {"compare"}
-BASELINES = {f"baseline@{name}" for name in ("uncontrolled", "required", "optimum")}
+BASELINES = {f"baseline@{name}" for name in ("uncontrolled", "required", "mpc", "optimum")}
 RULES = {"rules"}
 EVALUATIONS = {f"evaluate@{name}" for name in ("sac", "ppo", "a2c")}
 TRAININGS = {f"train_{name}" for name in ("sac", "ppo", "a2c")}
@@ -33,6 +33,8 @@ VALUES = {
     "site.pv.annual_energy_kwh": DATASET,
     "site.calendar.year": DATASET | JUDGED,
     "environment.energy_horizon_hours": SIMULATED,
+    "environment.level.floor_share": SIMULATED,
+    "control.mpc.spread": BASELINES,
     "reward.total_scale": SIMULATED,
     "evaluation.random_seeds": RULES,
     "evaluation.bootstrap_seed": COMPARE,
@@ -48,6 +50,7 @@ FILES = {
     "data/site/file": DATASET | JUDGED,
     "data/training/file": DATASET | REFERENCES | TRAININGS | EVALUATIONS,
     "data/evaluation/file": DATASET | JUDGED,
+    "data/expectations.json": DATASET | JUDGED,
     "models/sac/file": {"train_sac", "evaluate@sac"},
     "metrics/result_PPO.json": {"evaluate@ppo"} | COMPARE,
     "metrics/simulations/timeseries_A2C.csv": {"evaluate@a2c"},

@@ -7,13 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iquitos_citylearn.env.gym import ChargingEnv
-from iquitos_citylearn.env.observation import observation_names
 from iquitos_citylearn.env.setting import make_spaces
 from iquitos_citylearn.env.twin import Twin
 from iquitos_citylearn.env.vec_env import ChargingVecEnv
 from iquitos_citylearn.site.model import Sessions
 from tests.sites import random_site
-from tests.small import bess, hand_site, random_policy_actions, session_at, setting_of, small_site
+from tests.small import bess, hand_site, names_of, random_policy_actions, session_at, setting_of, small_site
 
 
 def observe_year(site, params, actions, **changes):
@@ -23,13 +22,13 @@ def observe_year(site, params, actions, **changes):
 
 
 def named(site, params, observation):
-    names = observation_names(params.environment.forecast_hours, [c.name for c in site.chargers])
+    names = names_of(site, params)
     assert len(names) == len(observation)
     return dict(zip(names, observation.tolist(), strict=True))
 
 
-def test_names_and_count():
-    assert observation_names(2, ["charger_001", "charger_002"]) == [
+def test_names_and_count(params):
+    assert names_of(hand_site([]), params, forecast_hours=2) == [
         "hour_sin",
         "hour_cos",
         "price",
@@ -55,7 +54,7 @@ def test_names_and_count():
 def test_the_space_fits_the_names(params):
     site = small_site()
     observation_space, action_space = make_spaces(setting_of(site, params))
-    n_names = len(observation_names(params.environment.forecast_hours, [c.name for c in site.chargers]))
+    n_names = len(names_of(site, params))
     assert observation_space.shape == (n_names,) == (9 + params.environment.forecast_hours + 4 * 3,)
     assert observation_space.low[:3].tolist() == [-1.0, -1.0, -1.0]
     assert (observation_space.low[3:] == 0.0).all()

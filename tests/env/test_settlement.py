@@ -7,7 +7,6 @@ import pytest
 
 from iquitos_citylearn.env.demand import demand_cost_usd, month_starts, peak_rises_kw
 from iquitos_citylearn.env.gym import ChargingEnv
-from iquitos_citylearn.env.observation import observation_names
 from iquitos_citylearn.env.twin import Twin
 from iquitos_citylearn.env.vec_env import ChargingVecEnv
 from iquitos_citylearn.policies.rollout import trace_year
@@ -17,6 +16,7 @@ from tests.small import (
     bess,
     constant_run,
     hand_site,
+    names_of,
     only,
     random_policy_actions,
     setting_of,
@@ -157,7 +157,7 @@ def test_a_car_pays_for_the_rise_that_it_causes_alone(params):
 def test_the_observation_has_the_months_peak(params):
     site = priced_site("agent")
     seen, _, infos = run(site, params, actions_for(site))
-    names = observation_names(params.environment.forecast_hours, [c.name for c in site.chargers], with_month_peak=True)
+    names = names_of(site, params)
     assert len(names) == len(seen[0])
     at, peak = names.index("month_peak"), 0.0
     reference = max(site.pv_rated_power_kwp, sum(c.max_charging_power_kw for c in site.chargers))

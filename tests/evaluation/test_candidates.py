@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from iquitos_citylearn.env.observation import forecast_hours, observation_names
+from iquitos_citylearn.env.observation import observation_names
 from iquitos_citylearn.env.replay import LEFT_OUT
 from iquitos_citylearn.evaluation.candidates import (
     Candidate,
@@ -24,6 +24,7 @@ from iquitos_citylearn.evaluation.key_figures import SUMMED
 from iquitos_citylearn.evaluation.references import best_constants, find_references
 from iquitos_citylearn.evaluation.year_figures import year_figures
 from iquitos_citylearn.evaluation.years import make_evaluated_years
+from iquitos_citylearn.params import Actions
 from iquitos_citylearn.policies.register import Kind, PolicyEntry
 from iquitos_citylearn.policies.rollout import roll_out_years, trace_year, trace_years
 from iquitos_citylearn.policies.rules import ConstantPolicy, RandomPolicy
@@ -58,7 +59,7 @@ REFERENCES = dict.fromkeys(SEEDS, REFERENCE)
 @pytest.fixture(scope="module")
 def years(params, stored):
     """The stored year as the headline year, and another year of its site."""
-    return make_evaluated_years(params, SEEDS, [stored.site, years_of(stored.site, 1)[0]], [0, 1], "raw")
+    return make_evaluated_years(params, SEEDS, [stored.site, years_of(stored.site, 1)[0]], [0, 1], Actions("raw"))
 
 
 def candidates(*actions):
@@ -168,7 +169,7 @@ def test_the_time_series_has_the_named_columns_a_row_a_step_and_sums_to_the_resu
 def test_the_trace_holds_every_step_exactly(evaluated, years):
     table = pd.read_csv(evaluated.simulations / "trace_SAC.csv", dtype=str)
     chargers = ["charger_001", "charger_002", "charger_003"]
-    names = observation_names(forecast_hours(years.setting.tables), chargers)
+    names = observation_names(years.setting.tables, years.setting.equipment, chargers)
     assert list(table.columns) == (
         [f"obs_{name}" for name in names]
         + [f"action_{name}" for name in chargers]
@@ -222,8 +223,10 @@ def test_what_citylearn_cannot_replay_is_written_all_the_same_and_says_why(years
 
 
 def test_years_run_along_count_for_nothing_but_themselves(params, years):
-    further = make_evaluated_years(params, (7,), [years_of(years[0].site, 1)[0]], [2], "raw")
-    three = make_evaluated_years(params, (*SEEDS, 7), [year.site for year in (*years, *further)], [0, 1, 2], "raw")
+    further = make_evaluated_years(params, (7,), [years_of(years[0].site, 1)[0]], [2], Actions("raw"))
+    three = make_evaluated_years(
+        params, (*SEEDS, 7), [year.site for year in (*years, *further)], [0, 1, 2], Actions("raw")
+    )
     references = REFERENCES | {7: REFERENCE}
     runs = [run_candidate(candidate, three, references) for candidate in candidates(1.0, -1.0, 0.0)]
     evaluation = evaluation_of(policy_entry("PPO"), runs, years, REFERENCES)
@@ -302,7 +305,7 @@ def test_a_twin_that_runs_another_site_is_not_certified_and_the_result_says_so(p
 
 def test_a_dispatched_battery_is_replayed_and_traced(params, stored_agent_bess, tmp_path):
     site = stored_agent_bess.site
-    years = make_evaluated_years(params, (1,), [site], [0], "raw")
+    years = make_evaluated_years(params, (1,), [site], [0], Actions("raw"))
     rollout, trace = trace_year(RandomPolicy(0, site.n_chargers + 1), years[0])
     assert np.ptp(trace.bess_action) > 1.0
     assert certify(rollout, trace, stored_agent_bess.schema, site)["max_abs_deviation"] == 0.0
@@ -316,8 +319,8 @@ def test_under_an_import_limit_a_car_lacks_what_the_best_plan_would_have_given_i
     # Two cars want 2 kWh in the only hour that both are there; the connection carries 3 kWh of it.
     sessions = [(0, 2, 3, 0.0, 0.25), (1, 2, 3, 0.0, 0.25)]
     site = replace(hand_site(sessions, n_steps=24), import_limit_kw=3.0)
-    years = make_evaluated_years(params, [1], [site], [0], "raw")
+    years = make_evaluated_years(params, [1], [site], [0], Actions("raw"))
     (idle,) = roll_out_years(ConstantPolicy(-1.0, 2), years.setting)
     assert year_figures(idle, years[0])["ev_unmet_kwh"] == pytest.approx(3.0, abs=1e-5)
-    free = make_evaluated_years(params, [1], [hand_site(sessions, n_steps=24)], [0], "raw")
+    free = make_evaluated_years(params, [1], [hand_site(sessions, n_steps=24)], [0], Actions("raw"))
     assert year_figures(idle, free[0])["ev_unmet_kwh"] == pytest.approx(4.0)

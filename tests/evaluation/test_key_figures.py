@@ -21,6 +21,7 @@ from iquitos_citylearn.evaluation.key_figures import (
 from iquitos_citylearn.evaluation.kpis import make_timeseries
 from iquitos_citylearn.evaluation.year_figures import mean_figures, year_figures
 from iquitos_citylearn.evaluation.years import make_evaluated_years
+from iquitos_citylearn.params import Actions
 from iquitos_citylearn.policies.rollout import roll_out_years
 from iquitos_citylearn.policies.rules import ConstantPolicy
 from iquitos_citylearn.tools.import_graph import PACKAGE_FILE, SOURCES, modules_used_by, packages_imported_by
@@ -40,7 +41,7 @@ def names_of(figures, path=""):
 @pytest.mark.parametrize("demand_charge", [False, True])
 def test_a_year_has_the_figures_of_the_table_in_its_order(params, demand_charge):
     site = with_demand_charge(small_site(4)) if demand_charge else small_site(4)
-    years = make_evaluated_years(params, [2023], [site], [0], "raw")
+    years = make_evaluated_years(params, [2023], [site], [0], Actions("raw"))
     (rollout,) = roll_out_years(ConstantPolicy(1.0, site.n_chargers), years.setting)
     run = year_figures(rollout, years[0])
     run |= captured_shares(run, REFERENCE)

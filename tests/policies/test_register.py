@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from iquitos_citylearn.cli import app
-from iquitos_citylearn.env.action import MAPPINGS
+from iquitos_citylearn.env.action import BESS_MAPPINGS, MAPPINGS
 from iquitos_citylearn.env.setting import make_spaces
 from iquitos_citylearn.env.year import Years
 from iquitos_citylearn.policies.making import make_policy
@@ -32,6 +32,7 @@ def names(entries):
 @pytest.mark.parametrize("entry", REGISTER, ids=lambda entry: entry.name)
 def test_every_policy_is_made_as_the_register_says_and_acts(params, entry):
     assert entry.action_mapping in MAPPINGS
+    assert entry.bess_mapping in BESS_MAPPINGS
     site = small_site(1, bess="agent" if entry.needs_dispatched_bess else "automatic")
     year = year_of(site, params, entry.action_mapping, energy_horizon_hours=100.0)
     policy = make_policy(entry, Years(year.setting, (year,)), params)
@@ -54,9 +55,10 @@ def test_agents_of_the_params_come_last(params):
     assert policy_named("sac", params).action_mapping == params.train.agents["sac"].action_mapping
 
 
-def test_a_rule_for_a_dispatched_battery_is_there_only_with_one(params):
-    assert "peak_shaving" not in names(policies_of(params))
-    assert "peak_shaving" in names(rules_on_the_twin(with_bess(params, "agent")))
+def test_what_is_for_a_dispatched_battery_is_there_only_with_one(params):
+    for_battery = {"level", "rollout"}
+    assert not for_battery & set(names(policies_of(params)))
+    assert for_battery <= set(names(baselines(with_bess(params, "agent"))))
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,12 @@ def test_wind_of_a_weather_file_cools_the_modules_and_reaches_no_data_set(tmp_pa
 
 def test_build_dataset_writes_the_headline_year_the_other_draws_and_the_figures(built):
     assert sorted(path.name for path in built.iterdir()) == ["data", "metrics"]
-    assert sorted(path.name for path in (built / "data").iterdir()) == ["evaluation", "site", "training"]
+    assert sorted(path.name for path in (built / "data").iterdir()) == [
+        "evaluation",
+        "expectations.json",
+        "site",
+        "training",
+    ]
     assert sorted(path.name for path in (built / "data" / "training").iterdir()) == ["1", "2", "3", "4"]
     assert [path.name for path in (built / "metrics").iterdir()] == ["dataset.json"]
     site = small_params().site
@@ -183,7 +188,7 @@ def test_build_dataset_writes_the_headline_year_the_other_draws_and_the_figures(
 def test_the_same_params_give_the_same_bytes(built, tmp_path):
     build_dataset(small_params(), tmp_path / "data", tmp_path / "metrics")
     files = [path.relative_to(built) for path in sorted(built.rglob("*")) if path.is_file()]
-    assert len(files) == 6 + 6 + 6 * 3 + 1  # schema and 5 tables, 6 chargers; 3 files a draw; figures
+    assert len(files) == 6 + 6 + 6 * 3 + 1 + 1  # schema and 5 tables, 6 chargers; 3 files a draw; figures; expectations
     assert files == [path.relative_to(tmp_path) for path in sorted(tmp_path.rglob("*")) if path.is_file()]
     assert [file for file in files if sha256(built / file) != sha256(tmp_path / file)] == []
 

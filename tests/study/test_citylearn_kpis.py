@@ -7,6 +7,7 @@ import pytest
 from iquitos_citylearn.evaluation.kpis import session_outcomes
 from iquitos_citylearn.evaluation.year_figures import year_figures
 from iquitos_citylearn.evaluation.years import make_evaluated_years
+from iquitos_citylearn.params import Actions
 from iquitos_citylearn.policies.rollout import trace_year
 from iquitos_citylearn.policies.rules import ConstantPolicy
 from iquitos_citylearn.study.citylearn_kpis import citylearn_kpis
@@ -14,7 +15,7 @@ from iquitos_citylearn.study.citylearn_kpis import citylearn_kpis
 
 @pytest.fixture(scope="module")
 def years(params, stored):
-    return make_evaluated_years(params, [2023], [stored.site], [0], "raw")
+    return make_evaluated_years(params, [2023], [stored.site], [0], Actions("raw"))
 
 
 @pytest.fixture(scope="module")

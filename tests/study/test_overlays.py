@@ -81,7 +81,7 @@ def test_what_makes_the_site_another_one_shows(case):
         parts = [required[part] for part in PARTS_OF_COST]
         assert all(part > 0.0 for part in parts)
         assert sum(parts) == pytest.approx(required["cost_usd"])
-        assert "peak_shaving" in {entry.name for entry in policies}
+        assert {"level", "mpc", "rollout"} <= {entry.name for entry in policies}
     else:
         series = (folder / "metrics" / "simulations" / "timeseries_REQUIRED.csv").read_text().splitlines()
         column = series[0].split(",").index("bess_discharge_kwh")

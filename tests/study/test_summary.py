@@ -25,7 +25,7 @@ def test_the_cases_stand_beside_the_default_run(tmp_path):
     whole = comparison(required=rule("required", 955.0), optimum=optimum, sac=sac)
     (tmp_path / "metrics" / "comparison.json").write_text(whole)
     (tmp_path / "results" / "weak" / "comparison.json").write_text(
-        comparison(optimum=optimum, peak_shaving=rule("peak_shaving", 987.5))
+        comparison(optimum=optimum, level=rule("level", 987.5))
     )
     lines = summary(tmp_path / "metrics", tmp_path / "results").splitlines()
     first = lines.index("| policy | default | weak |")
@@ -33,7 +33,7 @@ def test_the_cases_stand_beside_the_default_run(tmp_path):
         "| required | 90.0 % | - |",
         "| optimum | 100.0 % | 100.0 % |",
         "| sac | 50.0 %* | - |",
-        "| peak_shaving | - | 25.0 % |",
+        "| level | - | 25.0 % |",
     ]
     said = lines[lines.index("**weak**") + 2 :]
     assert [line.partition(" saves ")[0] for line in said] == ["- CO2: perfect foresight", "- Cost: perfect foresight"]

@@ -64,7 +64,7 @@ def extended(tmp_path_factory):
     package = folder / PACKAGE
     put_before(package / "policies" / "rules.py", "def solar_following(", block("def only_solar") + "\n\n")
     put_before(
-        package / "policies" / "register.py", '    PolicyEntry(\n        name="peak_', block("PolicyEntry(") + ",", 4
+        package / "policies" / "register.py", '    PolicyEntry(\n        name="level', block("PolicyEntry(") + ",", 4
     )
     put_before(package / "evaluation" / "key_figures.py", '    KeyFigure("evening_', block("KeyFigure(") + ",", 4)
     put_before(package / "evaluation" / "kpis.py", '        "evening_peak_import_kw":', block('"import_hours"'), 8)

@@ -14,6 +14,7 @@ COMMON = {
     "n_envs": 2,
     "device": "cpu",
     "action_mapping": "three_segment",
+    "bess_mapping": "greedy_offset",
     "policy": "plain",
     "checkpoint_every": 60,
 }

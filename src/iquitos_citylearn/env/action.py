@@ -242,4 +242,5 @@ def bess_share(
         target = scale_kw * 0.5 * (v + 1.0)
     else:
         target = max(0.0, level_kw + OFFSET_SHARE * scale_kw * v * abs(v))
-    return min(1.0, max(-1.0, (target - deficit) / power_kw))
+    share: float = min(1.0, max(-1.0, (target - deficit) / power_kw))
+    return share

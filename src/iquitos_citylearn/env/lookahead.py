@@ -1,4 +1,4 @@
-"""What lies ahead of a battery under the agent: paths until the refill (`env/night.py`) and what observations say of it.
+"""What lies ahead of a battery under the agent: paths until the refill (`env/night.py`), and what observations say.
 
 Nothing here knows more of the future than the observation: paths are made of the load metered in the hour before, the
 PV forecast and the expectations from the training years.

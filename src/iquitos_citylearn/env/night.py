@@ -195,7 +195,8 @@ def grid_level(store: Store, stored_kwh: float, path: Path, n_hours: int, cars_k
     """Return the least constant import with which the battery lasts, 0 at least [kW]."""
     if lasts(store, stored_kwh, path, n_hours, cars_kw, 0.0, 0.0):
         return 0.0
-    low, high = 0.0, path[0] + cars_kw
+    low = 0.0
+    high: float = path[0] + cars_kw
     for k in range(1, n_hours):
         high = max(high, path[k])
     for _ in range(HALVINGS):
@@ -291,4 +292,5 @@ def even_import(
 ) -> float:
     """Return the second branch of `level_target` [kW]."""
     cap = max(rule.floor_kw, rule.peak_share * peak_kw)
-    return max(cap, grid_level(store, stored_kwh, cautious, n_hours, cars_kw))
+    even: float = max(cap, grid_level(store, stored_kwh, cautious, n_hours, cars_kw))
+    return even

@@ -73,7 +73,6 @@ from iquitos_citylearn.env.tables import Tables
 from iquitos_citylearn.params import EnvironmentParams
 from iquitos_citylearn.site.model import FloatArray
 
-
 N_LOOKAHEAD_FEATURES = len(LOOKAHEAD_FEATURES)
 
 
@@ -123,7 +122,7 @@ def observation_low(tables: Tables, equipment: Equipment) -> NDArray[np.float32]
 
 @kernel()
 def needed_kw(equipment: Equipment, years: YearArrays, y: int, t: int, ev_soc: FloatArray) -> float:
-    """Return the power that the connected cars could still use up to their need in the hour of step t of year y [kW]."""
+    """Return the power that the connected cars can use up to their need in the hour of step t of year y [kW]."""
     total = 0.0
     for k in range(years.connected_first[y, t], years.connected_first[y, t + 1]):
         c, session = years.connected_charger[y, k], years.connected_session[y, k]

@@ -15,7 +15,6 @@ from iquitos_citylearn.env.setting import Setting, make_spaces
 from iquitos_citylearn.site.clock import HOURS_PER_DAY
 from iquitos_citylearn.site.model import FloatArray
 
-
 HIGHEST_START_PEAK = 0.5
 """Largest month's peak at which a training starts within a year, over the scale of levels."""
 

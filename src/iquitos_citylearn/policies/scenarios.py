@@ -32,7 +32,7 @@ from iquitos_citylearn.site.model import FloatArray, IntArray
 LEAST_FORECAST_FACTOR = 0.4
 """Forecast over PV that a scenario takes for possible at least."""
 N_SETS = 997
-"""Sets of numbers. The digits of the metered load decide which an hour takes: no hour of the day has a set of its own."""
+"""Sets of numbers. The digits of the metered load decide which an hour takes: no hour of the day has its own."""
 AFTERNOON_STD = 0.3
 """Standard deviation of the logarithm of the day's PV beyond the forecast."""
 

@@ -6,7 +6,7 @@ policies are judged on take no part in them.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from iquitos_citylearn.runtime.artifacts import ArtifactError, read_json, write_
 from iquitos_citylearn.site.clock import HOURS_PER_DAY
 from iquitos_citylearn.site.model import FloatArray, Site
 
+REMEDY = "`dvc repro build_dataset` makes it anew"
+SINGLE = {"load_lag1": float, "pv_day_std": float, "refill_hour": int}
+"""Statistics that are one number, with their types; the others have one for each hour of the day."""
 LAST_REFILL_HOUR = 12
 """Hour of the day up to which a battery has to last where PV never covers the load."""
 
@@ -86,7 +89,7 @@ def fit_expectations(sites: Sequence[Site]) -> Expectations:
 
 
 def required_kwh(site: Site) -> FloatArray:
-    """Return the energy of all chargers when cars charge at once what their drivers asked for, shape (n_steps,) [kWh]."""
+    """Return the energy of all chargers when cars charge at once what was asked for, shape (n_steps,) [kWh]."""
     sessions, chargers = site.sessions, site.chargers
     rating = np.array([charger.max_charging_power_kw for charger in chargers])[sessions.charger]
     kwh_per_soc = np.array([charger.ev.energy_capacity_kwh / charger.efficiency for charger in chargers])
@@ -112,16 +115,26 @@ def read_expectations(path: Path) -> Expectations:
     Raises
     ------
     ArtifactError
-        If the file is missing or damaged, or lacks a statistic.
+        If the file is missing or damaged, or a statistic is lacking or is none; says how to make it anew.
     """
-    content = read_json(path)
+    try:
+        content = read_json(path)
+    except ArtifactError as error:
+        raise ArtifactError(f"{error}; {REMEDY}") from error
     lacking = set(Expectations._fields) - set(content)
     if lacking:
-        raise ArtifactError(f"{path}: lacks {', '.join(sorted(lacking))}; `dvc repro build_dataset` makes it")
-    arrays = {
-        name: np.array(value, dtype=np.float64) if isinstance(value, list) else value for name, value in content.items()
-    }
-    return Expectations(**{name: arrays[name] for name in Expectations._fields})
+        raise ArtifactError(f"{path}: lacks {', '.join(sorted(lacking))}; {REMEDY}")
+    values: dict[str, Any] = {}
+    for name in Expectations._fields:
+        value, shape = content[name], () if name in SINGLE else (HOURS_PER_DAY,)
+        try:
+            read = np.array(value, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ArtifactError(f"{path}: {name} is {value!r}; {REMEDY}") from error
+        if read.shape != shape or not np.isfinite(read).all():
+            raise ArtifactError(f"{path}: {name} is {value!r}; {REMEDY}")
+        values[name] = SINGLE[name](value) if name in SINGLE else read
+    return Expectations(**values)
 
 
 def _by_hour(hour: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:

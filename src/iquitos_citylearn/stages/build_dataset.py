@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 def build_dataset(params: Params, data_folder: Path, metrics_folder: Path) -> None:
-    """Write `data/site`, `data/training/<seed>`, `data/evaluation/<seed>`, `data/expectations.json` and `metrics/dataset.json`.
+    """Write all of `data/` that is made (site, training and evaluation years, expectations) and `metrics/dataset.json`.
 
     Years are drawn in processes side by side; nothing is written before all are drawn.
     """
