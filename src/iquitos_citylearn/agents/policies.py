@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -21,7 +21,6 @@ from torch import nn
 from iquitos_citylearn.agents.networks import (
     N_ROW_FEATURES,
     ChargerRows,
-    ImitatedNet,
     Rows,
     SharedActor,
     SharedQ,
@@ -202,15 +201,9 @@ class PerChargerPolicy(_PerCharger, ActorCriticPolicy):
             log_std = torch.stack([*[log_std] * (latent_pi.shape[1] - 1), own])
         return self.action_dist.proba_distribution(latent_pi, log_std)
 
-    @property
-    def imitated(self) -> ImitatedNet | None:
-        """Return the part of the actor that imitation fits."""
-        net: ImitatedNet | None = self.mlp_extractor.actor.imitated
-        return net
-
-    def forget_battery(self) -> None:
-        """Leave of the battery's mean what imitation fitted."""
-        self.mlp_extractor.actor.forget_battery()
+    def shared_actor(self) -> SharedActor:
+        """Return the network of the means."""
+        return cast(SharedActor, self.mlp_extractor.actor)
 
     def _log_prob(self, distribution: Distribution, obs: PyTorchObs, actions: torch.Tensor) -> torch.Tensor:
         if not isinstance(distribution, DiagGaussianDistribution) or not isinstance(obs, torch.Tensor):
@@ -351,14 +344,9 @@ class PerChargerSACPolicy(_PerCharger, SACPolicy):
         self.optimizer_class = UNCOMPILED.get(self.optimizer_class, self.optimizer_class)
         super()._build(lr_schedule)
 
-    @property
-    def imitated(self) -> ImitatedNet | None:
-        """Return the part of the actor that imitation fits."""
-        return self.actor.mean.imitated
-
-    def forget_battery(self) -> None:
-        """Leave of the battery's mean what imitation fitted."""
-        self.actor.mean.forget_battery()
+    def shared_actor(self) -> SharedActor:
+        """Return the network of the means."""
+        return cast(SharedActor, self.actor.mean)
 
     def make_actor(self, features_extractor: nn.Module | None = None) -> PerChargerSACActor:  # type: ignore[override]
         """Return the actor; there is no separate feature extractor."""

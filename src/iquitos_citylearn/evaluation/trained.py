@@ -43,7 +43,7 @@ def run_imitated(agent: str, seed: int, model: Path, params: Params) -> list[dic
     make_deterministic(seed)
     trained = read_model(params.agent(agent).algorithm, model)
     policy: PerChargerPolicy | PerChargerSACPolicy = trained.policy  # type: ignore[assignment]  # those imitate
-    policy.forget_battery()
+    policy.shared_actor().forget_battery()
     years = _years(agent, params)
     return run_candidate(Candidate(seed, trained, {}), years, read_references(REFERENCES, years.seeds)).figures
 
