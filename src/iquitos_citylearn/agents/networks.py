@@ -204,19 +204,27 @@ class ImitatedNet(nn.Module):
 
     def __init__(self, n_inputs: int, width: int, n_members: int = 3) -> None:
         super().__init__()
-        self.members = nn.ModuleList(_smooth_net(n_inputs, width) for _ in range(n_members))
+        self.members = nn.ModuleList(SmoothNet(n_inputs, width) for _ in range(n_members))
         self.requires_grad_(False)  # noqa: FBT003 - torch's signature
 
     def forward(self, site: torch.Tensor) -> torch.Tensor:
         """Return the outputs of site parts of observations, shape (batch,)."""
-        return torch.stack([member(site).squeeze(1) for member in self.members]).mean(0)
+        return torch.stack([member(site) for member in self.members]).mean(0)
 
 
-def _smooth_net(n_inputs: int, width: int) -> nn.Sequential:
-    net = nn.Sequential(nn.Linear(n_inputs, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1))
-    nn.init.zeros_(net[-1].weight)  # type: ignore[arg-type]
-    nn.init.zeros_(net[-1].bias)  # type: ignore[arg-type]
-    return net
+class SmoothNet(nn.Module):
+    """Network of two hidden layers of tanh with one output, which is 0 at first."""
+
+    def __init__(self, n_inputs: int, width: int) -> None:
+        super().__init__()
+        self.first, self.second, self.output = nn.Linear(n_inputs, width), nn.Linear(width, width), nn.Linear(width, 1)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return the outputs of rows, shape (n_rows,)."""
+        outputs: torch.Tensor = self.output(self.second(self.first(rows).tanh()).tanh()).squeeze(1)
+        return outputs
 
 
 class SharedActor(nn.Module):

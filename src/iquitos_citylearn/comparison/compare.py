@@ -130,7 +130,7 @@ def _compared(
     compared |= {key: _numbers(result[key]) for key in BESIDE_AN_AGENT if key in result}
     for judged in JUDGED.values():
         without = [result.get(key, {}).get(judged.share) for key in ("untrained", judged.best_constant)]
-        without.append(results.get(result.get("built_on"), {}).get("mean", {}).get(judged.share))
+        without.append(results.get(str(result.get("built_on")), {}).get("mean", {}).get(judged.share))
         known_shares = [share for share in without if share is not None]
         if known_shares and judged.share in compared:
             compared[judged.learning_gain] = compared[judged.share]["mean"] - max(known_shares)

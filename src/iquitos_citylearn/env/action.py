@@ -109,7 +109,7 @@ def bess_entry(share: FloatArray, greedy_share: FloatArray) -> FloatArray:
 def offset_entry(target_kw: FloatArray, level_kw: FloatArray, scale_kw: float) -> FloatArray:
     """Return the entry that gives an import target, or comes nearest, where it offsets a level; shape (batch,)."""
     offset = (target_kw - level_kw) / (OFFSET_SHARE * scale_kw)
-    return np.clip(np.sign(offset) * np.sqrt(np.abs(offset)), -1.0, 1.0)
+    return np.asarray(np.clip(np.sign(offset) * np.sqrt(np.abs(offset)), -1.0, 1.0), dtype=np.float64)
 
 
 def check_agent_actions(actions: NDArray[np.float32] | FloatArray, n_actions: int, steps: IntArray) -> None:

@@ -44,7 +44,8 @@ def training_fingerprint(agent: str, seed: int, device: str, params: Params, tra
     device : str
         `cpu` or `cuda`.
     params : Params
-        `environment`, `reward` and `train.<agent>` decide, and what it imitates; the list of seeds and checkpoints do not.
+        `environment`, `reward` and `train.<agent>` decide, and what it imitates; the list of seeds and
+        checkpoints do not.
     training_folder : Path
         The data set of the training.
     """

@@ -6,6 +6,7 @@ are not imitated: their part learns from nothing.
 """
 
 from statistics import fmean
+from typing import cast
 
 import numpy as np
 import torch
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import nn
 
-from iquitos_citylearn.agents.networks import ImitatedNet
+from iquitos_citylearn.agents.networks import SmoothNet
+from iquitos_citylearn.agents.policies import PerChargerPolicy, PerChargerSACPolicy
 from iquitos_citylearn.env.action import offset_entry
 from iquitos_citylearn.env.observation import site_features
 from iquitos_citylearn.env.setting import Setting
@@ -61,32 +63,41 @@ def imitate(model: BaseAlgorithm, setting: Setting, params: Params, chosen: Imit
         The whole params file.
     chosen : ImitationParams
         Epochs and learning rate.
+
+    Raises
+    ------
+    ValueError
+        If the model was not made to imitate.
     """
-    imitated: ImitatedNet = model.policy.imitated  # type: ignore[assignment]  # `make_model` asked for one
+    policy: PerChargerPolicy | PerChargerSACPolicy = model.policy  # type: ignore[assignment]  # those imitate
+    imitated = policy.shared_actor().imitated
+    if imitated is None:
+        raise ValueError("the actor has no part that imitates")
     site, entry = demonstrate(setting, params)
     squashed = bool(model.policy.squash_output)
-    losses = [_fit(member, site, entry, chosen, squashed=squashed) for member in imitated.members]
+    members = [cast(SmoothNet, member) for member in imitated.members]
+    losses = [_fit(member, site, entry, chosen, squashed=squashed) for member in members]
     imitated.requires_grad_(False)  # noqa: FBT003 - torch's signature
     return fmean(losses)
 
 
-def _fit(net: nn.Module, site: torch.Tensor, entry: torch.Tensor, chosen: ImitationParams, *, squashed: bool) -> float:
+def _fit(net: SmoothNet, site: torch.Tensor, entry: torch.Tensor, chosen: ImitationParams, *, squashed: bool) -> float:
     """Fit a network to the teacher's entries; return the mean squared error of the last batch."""
     net.requires_grad_(True)  # noqa: FBT003 - torch's signature
-    _standardise_inputs(net[0], site)
+    _standardise_inputs(net.first, site)
     optimizer = torch.optim.Adam(net.parameters(), lr=chosen.learning_rate)
     loss = torch.zeros(())
     for epoch in range(chosen.epochs):
         for group in optimizer.param_groups:
             group["lr"] = chosen.learning_rate * (1.0 - epoch / chosen.epochs)
         order = torch.randperm(len(site))
-        for first in range(0, len(site) - BATCH_SIZE + 1, BATCH_SIZE):
+        for first in range(0, len(site), BATCH_SIZE):
             rows = order[first : first + BATCH_SIZE]
-            given = net(site[rows]).squeeze(1)
+            given = net(site[rows])
             error = (torch.tanh(given) if squashed else given) - entry[rows]
             loss = (error * error).mean()
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
     return loss.item()
 
