@@ -202,15 +202,20 @@ class SharedActor(nn.Module):
     gain : float
         Weighs the skip against the network: how fast it learns.
     bound : float
-        The mean is bound x s / (1 + |s|), s = (network + gain x skip) / bound: unlike with tanh, a saturated mean
-        comes back.
+        The mean is bound x s / (1 + |s|), s = output_gain x (network + gain x skip) / bound: unlike with tanh, a
+        saturated mean comes back.
+    output_gain : float
+        How far the learning rate moves network and skip.
     """
 
-    def __init__(self, rows: ChargerRows, width: int, n_skip: int, gain: float, bound: float) -> None:
+    def __init__(
+        self, rows: ChargerRows, width: int, n_skip: int, gain: float, bound: float, output_gain: float = 1.0
+    ) -> None:
         super().__init__()
         self.net = SharedNet(rows.n_site_features + N_ROW_FEATURES, width, n_skip, gain)
         self.bess = SharedNet(rows.n_site_features, width) if rows.with_bess else None
         self.bound = bound
+        self.output_bound = bound / output_gain
 
     def forward(self, rows: Rows) -> torch.Tensor:
         """Return the means, shape (batch, n_actions); 0 at empty chargers."""
@@ -218,7 +223,7 @@ class SharedActor(nn.Module):
         return means if self.bess is None else with_last(means, self._bounded(self.bess(rows.site)))
 
     def _bounded(self, z: torch.Tensor) -> torch.Tensor:
-        bounded: torch.Tensor = self.bound * nn.functional.softsign(z / self.bound)
+        bounded: torch.Tensor = self.bound * nn.functional.softsign(z / self.output_bound)
         return bounded
 
 
