@@ -241,24 +241,35 @@ class SharedActor(nn.Module):
     gain : float
         Weighs the skip against the network: how fast it learns.
     bound : float
-        The mean is bound x s / (1 + |s|), s = (network + gain x skip) / bound: unlike with tanh, a saturated mean
-        comes back.
+        The mean is bound x s / (1 + |s|), s = output_gain x (network + gain x skip) / bound: unlike with tanh, a
+        saturated mean comes back.
+    output_gain : float
+        How far the learning rate moves network and skip of the cars.
     imitates : bool
         Whether the battery's mean has a part that imitation fits before the training; what learns is added to it.
     """
 
     def __init__(
-        self, rows: ChargerRows, width: int, n_skip: int, gain: float, bound: float, *, imitates: bool = False
+        self,
+        rows: ChargerRows,
+        width: int,
+        n_skip: int,
+        gain: float,
+        bound: float,
+        output_gain: float = 1.0,
+        *,
+        imitates: bool = False,
     ) -> None:
         super().__init__()
         self.net = SharedNet(rows.n_site_features + N_ROW_FEATURES, width, n_skip, gain)
         self.bess = SharedNet(rows.n_site_features, width) if rows.with_bess else None
         self.imitated = ImitatedNet(rows.n_site_features, width) if rows.with_bess and imitates else None
         self.bound = bound
+        self.output_bound = bound / output_gain
 
     def forward(self, rows: Rows) -> torch.Tensor:
         """Return the means, shape (batch, n_actions); 0 at empty chargers."""
-        means = rows.spread(self._bounded(self.net(rows.inputs)))
+        means = rows.spread(_bounded(self.net(rows.inputs), self.bound, self.output_bound))
         return means if self.bess is None else with_last(means, self.bess_mean(rows.site))
 
     def bess_mean(self, site: torch.Tensor) -> torch.Tensor:
@@ -271,7 +282,7 @@ class SharedActor(nn.Module):
         """
         if self.bess is None:
             raise ValueError("the actor has no network for a battery")
-        mean = self._bounded(self.bess(site))
+        mean = _bounded(self.bess(site), self.bound, self.bound)
         return mean if self.imitated is None else mean + self.imitated(site)
 
     def forget_battery(self) -> None:
@@ -280,9 +291,10 @@ class SharedActor(nn.Module):
             for parameter in self.bess.output.parameters():
                 nn.init.zeros_(parameter)
 
-    def _bounded(self, z: torch.Tensor) -> torch.Tensor:
-        bounded: torch.Tensor = self.bound * nn.functional.softsign(z / self.bound)
-        return bounded
+
+def _bounded(z: torch.Tensor, bound: float, scale: float) -> torch.Tensor:
+    bounded: torch.Tensor = bound * nn.functional.softsign(z / scale)
+    return bounded
 
 
 class SharedValue(nn.Module):

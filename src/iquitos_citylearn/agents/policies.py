@@ -127,6 +127,8 @@ class PerChargerPolicy(_PerCharger, ActorCriticPolicy):
     gain, bound : float
         Weight of the actor's linear skip, and the bound of the mean. Nothing squashes the actions, which are clipped to
         [-1, 1]: under a bound well above 1 the mean is linear in what the skip takes.
+    output_gain : float
+        How far a learning rate moves the actor, skip and network alike.
     std_gain : float
         How many times as far as other parameters the log standard deviation moves from `log_std_init`; 0: not at all.
     bess_log_std : float or None
@@ -142,8 +144,9 @@ class PerChargerPolicy(_PerCharger, ActorCriticPolicy):
         departure_hours: float,
         with_bess: bool = False,
         width: int = 32,
-        gain: float = 20.0,
-        bound: float = 10.0,
+        gain: float = 50.0,
+        bound: float = 50.0,
+        output_gain: float = 1.0,
         std_gain: float = 1.0,
         bess_log_std: float | None = None,
         imitates: bool = False,
@@ -151,7 +154,8 @@ class PerChargerPolicy(_PerCharger, ActorCriticPolicy):
     ) -> None:
         self.horizons = {"energy_hours": energy_hours, "departure_hours": departure_hours}
         self.with_bess = with_bess
-        self.width, self.gain, self.bound, self.std_gain = width, gain, bound, std_gain
+        self.width, self.gain, self.bound = width, gain, bound
+        self.output_gain, self.std_gain = output_gain, std_gain
         self.bess_log_std, self.imitates = bess_log_std, imitates
         super().__init__(*args, **kwargs)
 
@@ -164,7 +168,15 @@ class PerChargerPolicy(_PerCharger, ActorCriticPolicy):
         rows = _rows(self.observation_space, self.action_space, self.horizons, squashed=False, with_bess=self.with_bess)
         self.mlp_extractor = _ActorAndValue(  # type: ignore[assignment]  # it has MlpExtractor's three methods
             rows,
-            SharedActor(rows, self.width, ACTION_NEEDED_ALONE, self.gain, self.bound, imitates=self.imitates),
+            SharedActor(
+                rows,
+                self.width,
+                ACTION_NEEDED_ALONE,
+                self.gain,
+                self.bound,
+                self.output_gain,
+                imitates=self.imitates,
+            ),
             SharedValue(rows, self.width),
         )
         self.action_net = nn.Identity()
