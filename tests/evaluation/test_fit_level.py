@@ -60,6 +60,16 @@ def test_a_fit_is_in_range_never_costlier_than_before_and_what_it_says(params):
     np.testing.assert_array_less(0.0, fit.cost_usd)
 
 
+def test_a_fit_begins_at_constants_beyond_its_ranges_too(params):
+    params = with_bess(params, "agent")
+    level_params = params.environment.level.model_copy(update={"peak_share": 2.0, "floor_share": 0.9})
+    environment = params.environment.model_copy(update={"level": level_params})
+    params = params.model_copy(update={"environment": environment})
+    fit = fit_level(training_years(params), params, seed=0, generations=1, report=str)
+    assert fit.cost_before_usd == pytest.approx(mean_cost_usd(params, level_params), rel=1e-9)
+    assert fit.cost_usd <= fit.cost_before_usd
+
+
 def test_without_a_battery_under_the_agent_there_is_nothing_to_fit(params):
     years = training_years(with_bess(params, "agent"))
     with pytest.raises(
