@@ -1,11 +1,14 @@
+from dataclasses import replace
+
 import gymnasium
 import numpy as np
 import pytest
 
 from iquitos_citylearn.env.gym import ChargingEnv
+from iquitos_citylearn.env.observation import site_features
 from iquitos_citylearn.env.twin import Twin
 from iquitos_citylearn.env.vec_env import ChargingVecEnv
-from tests.small import random_policy_actions, setting_of, small_site, years_of
+from tests.small import bess, hand_site, random_policy_actions, setting_of, small_site, years_of
 
 N_YEARS = 4
 N_STEPS = 72
@@ -113,3 +116,58 @@ def test_shared_attributes(setting):
     with pytest.raises(NotImplementedError, match="no separate environments to call sample on"):
         vec.env_method("sample")
     vec.close()
+
+
+def dispatched(params, dispatch="agent"):
+    """Return a setting of four years with cars in the afternoon alone, and a battery of 20 to 100 kWh."""
+    battery = replace(bess(initial_soc=1.0), depth_of_discharge=0.8)
+    site = hand_site([(0, 14, 20, 0.25, 0.75), (1, 38, 43, 0.25, 0.75)], n_steps=96, load_kwh=10.0, battery=battery)
+    return setting_of([replace(site, bess_dispatch=dispatch)] * N_YEARS, params)
+
+
+def starts(setting, seed):
+    """Return year, step, SOC of the battery and month's peak of 64 environments that have just been reset."""
+    vec = ChargingVecEnv(setting, 64, seed)
+    observation = vec.reset()
+    state = vec.state
+    return np.column_stack([state.year, state.time_step, state.bess_soc, state.peak_kw]), observation
+
+
+def test_with_a_battery_under_the_agent_a_training_starts_within_the_year(params):
+    setting = dispatched(params)
+    found, observation = starts(setting, seed=1)
+    np.testing.assert_array_equal(found, starts(setting, seed=1)[0])
+    assert (found != starts(setting, seed=2)[0]).any()
+    assert set(found[:, 0]) == set(range(N_YEARS))
+    assert set(found[:, 1]) == {0, 24, 48, 72}, "midnight"
+    highest_kw = setting.lookahead.scale_kw / 2
+    for drawn, low, high in ((found[:, 2], 0.2, 1.0), (found[:, 3], 0.0, highest_kw)):
+        tenth = (high - low) / 10
+        assert low <= drawn.min() < low + tenth
+        assert high - tenth < drawn.max() <= high
+    connected = observation[:, -8::4]
+    assert (connected == 0.0).all()
+    names = site_features(setting.tables, setting.equipment)
+    np.testing.assert_allclose(observation[:, names.index("bess_soc")], found[:, 2], rtol=1e-6)
+    np.testing.assert_allclose(
+        observation[:, names.index("month_peak_level")], found[:, 3] / setting.lookahead.scale_kw, rtol=1e-6
+    )
+    np.testing.assert_allclose(observation[:, names.index("hour_cos")], 1.0)
+
+
+def test_without_one_it_starts_with_the_year(params):
+    found, _ = starts(dispatched(params, "automatic"), seed=1)
+    assert (found[:, 1] == 0).all()
+    assert (found[:, 2] == 1.0).all()
+    assert (found[:, 3] == 0.0).all()
+
+
+def test_the_years_after_the_first_are_whole(params):
+    vec = ChargingVecEnv(dispatched(params), 3, seed=1)
+    vec.reset()
+    for step in range(96):
+        before = vec.state.time_step.copy()
+        _, _, done, _ = vec.step(np.zeros((3, 3), np.float32))
+        assert (done == (before == 95)).all(), step
+        assert (vec.state.time_step[done] == 0).all()
+        assert (vec.state.bess_soc[done] == 1.0).all()

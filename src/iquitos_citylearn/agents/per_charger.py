@@ -100,9 +100,11 @@ class PerChargerRolloutBuffer(RolloutBuffer):
     ) -> None:
         self.with_bess = with_bess
         super().__init__(*args, **kwargs)
-        self.discounts = np.full(self.action_dim, self.gamma, dtype=np.float32)
+        # One number where there is one: an array of it would round the advantages in another way.
+        self.discounts: float | NDArray[np.float32] = self.gamma
         self.scales = np.ones(self.action_dim, dtype=np.float32)
         if with_bess:
+            self.discounts = np.full(self.action_dim, self.gamma, dtype=np.float32)
             self.discounts[-1] = self.gamma if bess_gamma is None else bess_gamma
             self.scales[-1] = bess_reward_scale
         self.drawn = DrawnChargers(self.obs_shape[0], self.action_dim, charger_share, with_bess=with_bess)

@@ -38,14 +38,14 @@ class Fit:
 
 
 def fit_level(years: Years, params: Params, *, seed: int, generations: int, report: Callable[[str], None]) -> Fit:
-    """Return the constants of least mean cost.
+    """Return the constants of least mean cost; those in force if the search finds none better.
 
     Parameters
     ----------
     years : Years
         Training years under the actions of the rule, with the battery under the agent.
     params : Params
-        The whole params file; `environment.level` is where the search begins.
+        The whole params file; `environment.level` is where the search begins, within `RANGES`.
     seed, generations : int
         Of the search.
     report : callable
@@ -75,10 +75,21 @@ def fit_level(years: Years, params: Params, *, seed: int, generations: int, repo
     def progress(intermediate_result: object) -> None:
         report(f"{getattr(intermediate_result, 'fun'):.1f} USD a year")  # noqa: B009 - SciPy's result has no type
 
+    low, high = np.transpose(RANGES)
     found = differential_evolution(
-        cost_usd, RANGES, x0=before, maxiter=generations, popsize=4, rng=seed, polish=False, callback=progress
+        cost_usd,
+        RANGES,
+        x0=np.clip(before, low, high),
+        maxiter=generations,
+        popsize=4,
+        rng=seed,
+        polish=False,
+        callback=progress,
     )
-    return Fit(_constants(found.x), float(found.fun), cost_usd(before))
+    cost_before_usd = cost_usd(before)
+    if cost_before_usd <= found.fun:  # they can lie outside the ranges
+        return Fit(params.environment.level, cost_before_usd, cost_before_usd)
+    return Fit(_constants(found.x), float(found.fun), cost_before_usd)
 
 
 def _values(constants: LevelParams) -> FloatArray:
