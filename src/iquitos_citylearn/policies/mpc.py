@@ -181,6 +181,8 @@ class RecedingHorizonProgram:
         solver.changeRowsBounds(len(row_lower), self._all_rows, row_lower, row_upper)
         solver.run()
         status = solver.getModelStatus()
+        if status == highspy.HighsModelStatus.kUnknown:  # a rare basis from which simplex alone does not end
+            status = _solve_presolved(solver)
         if status != highspy.HighsModelStatus.kOptimal:
             raise RuntimeError(f"mpc: the linear program ended as {solver.modelStatusToString(status)!r}")
         values = np.array(solver.getSolution().col_value)
@@ -266,6 +268,15 @@ class RecedingHorizonProgram:
         program.a_matrix_.start_, program.a_matrix_.index_ = matrix.indptr, matrix.indices
         program.a_matrix_.value_ = matrix.data
         return program
+
+
+def _solve_presolved(solver: highspy.Highs) -> highspy.HighsModelStatus:
+    """Solve a program anew, simplified first, and return how that ended."""
+    solver.setOptionValue("presolve", "on")
+    solver.clearSolver()
+    solver.run()
+    solver.setOptionValue("presolve", "off")
+    return solver.getModelStatus()
 
 
 def _number(n_scenarios: int, n_classes: int) -> tuple[_Columns, int]:
