@@ -311,6 +311,7 @@ class EnvironmentParams(_Section):
     """Evening peak of the reward, and what every agent sees."""
 
     evening_peak_hours: PeakHours
+    pv_forecast: Literal["noisy_truth", "persistence", "fitted"]
     forecast_hours: Annotated[int, Field(ge=1, le=24)]
     forecast_error_std: Annotated[float, Field(ge=0, le=2)]
     forecast_seed: Seed

@@ -3,75 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from iquitos_citylearn.env.tables import forecast_pv
 from tests.small import bess, constant_run, hand_site, setting_of, small_site, target_socs, targets_of, years_of
-
-
-def environment(params, **changes):
-    return params.environment.model_copy(update=changes)
-
-
-def drawn(pv_kwh, params, key=0, **changes):
-    chosen = environment(params, **changes)
-    return forecast_pv(pv_kwh, chosen, np.random.default_rng([chosen.forecast_seed, key]))
-
-
-def test_the_error_has_no_bias_and_the_documented_spread_at_every_lead(params):
-    n_steps = 40_000
-    forecast = drawn(np.full(n_steps, 100.0), params)
-    for k in range(params.environment.forecast_hours):
-        relative = forecast[:, k] / 100.0 - 1.0
-        expected = params.environment.forecast_error_std * np.sqrt(k + 1)
-        # Mean of n draws: std / sqrt(n); 4 of these, and a little for the cut at 0 (below 0.04 % of the draws).
-        assert abs(relative.mean()) < 4 * expected / np.sqrt(n_steps) + 1e-3, k
-        assert relative.std() == pytest.approx(expected, rel=0.03), k
-
-
-def test_successive_forecasts_of_one_hour_are_revised_without_drift(params):
-    forecast = drawn(np.full(40_000, 100.0), params)
-    revision = forecast[2:, 0] - forecast[1:-1, 1]  # of hour t + 2, an hour apart
-    error_left = forecast[2:, 0] - 100.0
-    assert abs(revision.mean()) < 0.4
-    # A martingale: what is still wrong afterwards is independent of the revision, which removed an innovation.
-    assert abs(np.corrcoef(revision, error_left)[0, 1]) < 0.02
-    assert revision.std() == pytest.approx(15.0, rel=0.03)
-
-
-def test_without_an_error_it_is_the_future_and_with_one_it_never_is(params):
-    pv_kwh = np.random.default_rng(3).uniform(10, 100, 200)
-    exact = drawn(pv_kwh, params, forecast_error_std=0.0)
-    for k in range(params.environment.forecast_hours):
-        np.testing.assert_array_equal(exact[: 200 - k, k], pv_kwh[k:])
-    wrong = drawn(pv_kwh, params)
-    for k in range(params.environment.forecast_hours):
-        assert (wrong[: 200 - k, k] != pv_kwh[k:]).all(), k
-
-
-def test_it_is_never_negative(params):
-    forecast = drawn(np.full(5000, 10.0), params, forecast_error_std=2.0)
-    assert forecast.min() == 0.0
-
-
-def test_the_same_seed_and_key_give_the_same_errors_and_others_do_not(params):
-    pv_kwh = np.full(100, 10.0)
-    np.testing.assert_array_equal(drawn(pv_kwh, params, 4), drawn(pv_kwh, params, 4))
-    assert (drawn(pv_kwh, params, 4) != drawn(pv_kwh, params, 5)).mean() > 0.99
-    assert (drawn(pv_kwh, params, 4) != drawn(pv_kwh, params, 4, forecast_seed=8)).mean() > 0.99
-
-
-def test_where_the_year_ends_the_same_hour_of_the_day_before_stands_in(params):
-    pv_kwh = np.arange(72, dtype=np.float64)
-    forecast = drawn(pv_kwh, params, forecast_error_std=0.0, forecast_hours=24)
-    # At the last step, 71, the next hours are 72, 73, ...: 48, 49, ... of the day before.
-    assert forecast[71].tolist() == [71.0, *np.arange(48.0, 71.0)]
-    assert forecast[60, 11:14].tolist() == [71.0, 48.0, 49.0]
-
-
-@pytest.mark.parametrize("n_steps", [1, 5, 23, 25])
-def test_a_year_of_any_length_has_a_forecast(params, n_steps):
-    forecast = drawn(np.arange(1.0, n_steps + 1), params, forecast_hours=24)
-    assert forecast.shape == (n_steps, 24)
-    assert np.isfinite(forecast).all()
 
 
 def test_the_shadow_is_the_year_in_which_no_car_charges(params):

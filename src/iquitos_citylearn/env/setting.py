@@ -64,9 +64,9 @@ def make_setting(
         If the mapping is unknown, or the years differ in equipment or length.
     """
     equipment, years = make_equipment(sites[0]), make_years(sites)
-    tables = make_tables(sites, equipment, years, environment, forecast_keys)
-    forecast_kw = tables.site_entries[:, :, FIRST_FORECAST:].astype(np.float64) * tables.reference_power_kw
     expected = fit_expectations(sites) if expectations is None else expectations
+    tables = make_tables(sites, equipment, years, environment, expected, forecast_keys)
+    forecast_kw = tables.site_entries[:, :, FIRST_FORECAST:].astype(np.float64) * tables.reference_power_kw
     return Setting(
         equipment=equipment,
         years=years,

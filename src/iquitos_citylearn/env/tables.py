@@ -18,6 +18,7 @@ from iquitos_citylearn.env.features import (
     PRICE,
     PV_LAST,
 )
+from iquitos_citylearn.env.forecast import forecast_pv
 from iquitos_citylearn.env.kernels import kernel
 from iquitos_citylearn.env.physics import (
     Equipment,
@@ -31,6 +32,7 @@ from iquitos_citylearn.env.physics import (
 )
 from iquitos_citylearn.params import EnvironmentParams
 from iquitos_citylearn.site.clock import HOURS_PER_DAY
+from iquitos_citylearn.site.expectations import Expectations
 from iquitos_citylearn.site.model import Battery, FloatArray, IntArray, Site
 
 
@@ -93,6 +95,7 @@ def make_tables(
     equipment: Equipment,
     years: YearArrays,
     params: EnvironmentParams,
+    expected: Expectations,
     forecast_keys: Sequence[int],
 ) -> Tables:
     """Compute the tables of several years of one site.
@@ -104,7 +107,9 @@ def make_tables(
     equipment, years : Equipment, YearArrays
         The same years for the compiled simulator.
     params : EnvironmentParams
-        Forecast error and evening-peak hours.
+        Forecast and evening-peak hours.
+    expected : Expectations
+        From the training years.
     forecast_keys : sequence of int, length Y
         One number per year; with `params.forecast_seed` it decides the year's forecast errors.
 
@@ -118,7 +123,7 @@ def make_tables(
     shadow = [_constant_year(by_rule, years, y, 0.0) for y in range(len(sites))]
     full = [_constant_year(without_import_limit(equipment), years, y, 1.0) for y in range(len(sites))]
     forecasts = [
-        forecast_pv(site.pv_kwh, params, np.random.default_rng([params.forecast_seed, key]))
+        forecast_pv(site.pv_kwh, site.hour - 1, params, expected, np.random.default_rng([params.forecast_seed, key]))
         for site, key in zip(sites, forecast_keys, strict=True)
     ]
     shadow_net = np.stack([net for net, _, _ in shadow])
@@ -171,37 +176,6 @@ def _site_entries(
 def _metered_before(series: FloatArray) -> FloatArray:
     """Return the series as metered in the hour before each step; 0 at the first."""
     return np.pad(series[:, :-1], ((0, 0), (1, 0)))
-
-
-def forecast_pv(pv_kwh: FloatArray, params: EnvironmentParams, rng: np.random.Generator) -> FloatArray:
-    """Draw PV forecasts whose relative error shrinks as the hour comes near.
-
-    The error of the forecast for one hour is a sum of independent normal innovations, one per hour of lead, so that
-    successive forecasts of the same hour are revised without drift (a martingale): its standard deviation k hours
-    ahead is `forecast_error_std` x sqrt(k). Hours beyond the year take the PV energy of the same hour a day before.
-
-    Parameters
-    ----------
-    pv_kwh : ndarray, shape (n_steps,)
-        PV energy of the year [kWh].
-    params : EnvironmentParams
-        `forecast_hours` and `forecast_error_std`.
-    rng : numpy.random.Generator
-        Source of the errors.
-
-    Returns
-    -------
-    ndarray, shape (n_steps, forecast_hours)
-        Entry [t, k] is the forecast, made at the start of step t, for step t + k [kWh]; not negative.
-    """
-    n_steps, n_hours = len(pv_kwh), params.forecast_hours
-    innovations = rng.standard_normal((n_steps + n_hours, n_hours))
-    error = params.forecast_error_std * np.cumsum(innovations, axis=1)
-    target = np.arange(n_steps)[:, None] + np.arange(n_hours)
-    days_beyond = np.maximum(0, -(-(target - n_steps + 1) // HOURS_PER_DAY))
-    known = np.maximum(target - HOURS_PER_DAY * days_beyond, 0)
-    relative = error[target, np.arange(n_hours)]
-    return np.asarray(pv_kwh[known] * np.maximum(0.0, 1.0 + relative), dtype=np.float64)
 
 
 def _constant_year(

@@ -171,6 +171,8 @@ class RecedingHorizonProgram:
         solver.changeRowsBounds(len(row_lower), self._all_rows, row_lower, row_upper)  # type: ignore[attr-defined]
         solver.run()
         status = solver.getModelStatus()
+        if status == highspy.HighsModelStatus.kUnknown:  # a rare basis from which simplex alone does not end
+            status = _solve_presolved(solver)
         if status != highspy.HighsModelStatus.kOptimal:
             raise RuntimeError(f"mpc: the linear program ended as {solver.modelStatusToString(status)!r}")
         values = np.array(solver.getSolution().col_value)
@@ -277,6 +279,15 @@ class _Rows:
         rows, columns = (np.concatenate([entry[part] for entry in self._entries]) for part in (0, 1))
         values = np.concatenate([np.full(len(entry[0]), entry[2]) for entry in self._entries])
         return sparse.csc_array((values, (rows, columns)), shape=(self.count, n_columns))
+
+
+def _solve_presolved(solver: highspy.Highs) -> highspy.HighsModelStatus:
+    """Solve a program anew, simplified first, and return how that ended."""
+    solver.setOptionValue("presolve", "on")
+    solver.clearSolver()
+    solver.run()
+    solver.setOptionValue("presolve", "off")
+    return solver.getModelStatus()
 
 
 def _number(n_scenarios: int, n_classes: int) -> tuple[_Columns, int]:

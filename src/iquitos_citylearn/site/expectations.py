@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from iquitos_citylearn.runtime.artifacts import ArtifactError, read_json, write_json
+from iquitos_citylearn.site.clearness import fit_clearness_kept
 from iquitos_citylearn.site.clock import HOURS_PER_DAY
 from iquitos_citylearn.site.model import FloatArray, Site
 
@@ -34,6 +35,9 @@ class Expectations(NamedTuple):
         Power of all chargers when every car charges at once what its driver asked for [kW].
     pv_mean_kw : ndarray
         PV generation [kW].
+    pv_clearness_kept : ndarray, shape (24, 24)
+        Share of the clearness ratio's departure from 1 that is left, by hour that begins and hours ahead
+        (`site/clearness.py`).
     price_usd_per_kwh : ndarray
         Tariff, mean of the hour.
     pv_day_std : float
@@ -49,6 +53,7 @@ class Expectations(NamedTuple):
     cars_mean_kw: FloatArray
     cars_std_kw: FloatArray
     pv_mean_kw: FloatArray
+    pv_clearness_kept: FloatArray
     price_usd_per_kwh: FloatArray
     pv_day_std: float
     refill_hour: int
@@ -82,6 +87,7 @@ def fit_expectations(sites: Sequence[Site]) -> Expectations:
         cars_mean_kw=cars_mean,
         cars_std_kw=cars_std,
         pv_mean_kw=pv_mean,
+        pv_clearness_kept=fit_clearness_kept(sites, pv_mean),
         price_usd_per_kwh=price,
         pv_day_std=_day_std(sites),
         refill_hour=_refill_hour(pv_mean, load_mean + cars_mean),

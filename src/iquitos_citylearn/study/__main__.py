@@ -18,13 +18,20 @@ from iquitos_citylearn.runtime.processes import run_in_processes
 from iquitos_citylearn.stages.compare import result_files, write_comparison
 from iquitos_citylearn.study.case import CaseError, prepare_case, run_case
 from iquitos_citylearn.study.citylearn_kpis import figures_of_policy
+from iquitos_citylearn.study.decomposition import decompose
+from iquitos_citylearn.study.drawn_case import DrawnCase, draw_case
+from iquitos_citylearn.study.forecasts import captured_by_forecast, forecast_errors
 from iquitos_citylearn.study.summary import RESULTS, write_summary
+from iquitos_citylearn.study.twin_tables import DECOMPOSITION, FORECAST_COSTS, FORECAST_ERRORS
+from iquitos_citylearn.tools.overlay import load_overlaid
 
 logger = logging.getLogger(__name__)
 
 OVERLAYS, CASES = Path("study/params"), Path(".study")
 KEPT = ("references.json", "environment.json")
 PARAMS = Path("params.yaml")
+PRICED = OVERLAYS / "demand_charge.yaml"
+"""Case in which the battery's dispatch has a price."""
 FAILURES = (CaseError, ValueError, OSError, RuntimeError)
 
 
@@ -58,10 +65,29 @@ def study_kpis() -> None:
     _sign(target, "citylearn_kpis")
 
 
+def study_decomposition() -> None:
+    """Find where the saving of cost lies, on the twin; no model is needed."""
+    write_csv(RESULTS / DECOMPOSITION, decompose(_priced_case()))
+    _sign(RESULTS / DECOMPOSITION.parent, "decomposition")
+
+
+def study_forecast() -> None:
+    """Find the errors of the forecasts and what better ones are worth, on the twin; no model is needed."""
+    case = _priced_case()
+    write_csv(RESULTS / FORECAST_ERRORS, forecast_errors(case))
+    write_csv(RESULTS / FORECAST_COSTS, captured_by_forecast(case))
+    _sign(RESULTS / FORECAST_COSTS.parent, "forecast")
+
+
+def _priced_case() -> DrawnCase:
+    return draw_case(load_overlaid(PARAMS, PRICED))
+
+
 def parts() -> Mapping[str, Callable[[], None]]:
-    """Return every part of the study by name: a case per overlay, the front, CityLearn's figures."""
+    """Return every part of the study by name: a case per overlay, and the further analyses."""
     cases = {overlay.stem: partial(study_case, overlay) for overlay in sorted(OVERLAYS.glob("*.yaml"))}
-    return {"front": study_front, "citylearn_kpis": study_kpis, **cases}
+    further = {"decomposition": study_decomposition, "forecast": study_forecast}
+    return {"front": study_front, "citylearn_kpis": study_kpis, **further, **cases}
 
 
 def main(names: list[str]) -> None:

@@ -11,6 +11,7 @@ from iquitos_citylearn.evaluation.key_figures import KEY_FIGURES, NOT_KNOWN
 from iquitos_citylearn.policies.register import Kind
 from iquitos_citylearn.runtime.artifacts import write_bytes
 from iquitos_citylearn.runtime.folders import METRICS
+from iquitos_citylearn.study.twin_tables import twin_sections
 
 DEFAULT = "default"
 COMPARISON = "comparison.json"
@@ -49,6 +50,7 @@ def summary(metrics: Path, results: Path) -> str:
             for judged in JUDGED.values()
             for text in (f"## Captured share of what there is to gain in {judged.label}", _table(cases, judged.share))
         ),
+        *twin_sections(results),
         "## What each case says",
         *(text for name, comparison in cases.items() for text in (f"**{name}**", verdict(comparison))),
     ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from iquitos_citylearn.params import ParamsError, read_yaml, validate_params
+from iquitos_citylearn.params import Params, ParamsError, read_yaml, validate_params
 from iquitos_citylearn.runtime.artifacts import write_bytes
 
 AGENTS = ("train",)
@@ -28,6 +28,11 @@ def write_overlaid(base: Path, overlay: Path, target: Path) -> None:
     merged = _merge(read_yaml(base), read_yaml(overlay), str(overlay))
     validate_params(merged, source=f"{base} with {overlay}")
     write_bytes(target, yaml.safe_dump(merged, sort_keys=False).encode("utf-8"))
+
+
+def load_overlaid(base: Path, overlay: Path) -> Params:
+    """Return the params that `write_overlaid` would write; the same errors."""
+    return validate_params(_merge(read_yaml(base), read_yaml(overlay), str(overlay)), source=f"{base} with {overlay}")
 
 
 def _merge(base: Any, overlay: Any, source: str, keys: tuple[str, ...] = ()) -> Any:
