@@ -36,7 +36,7 @@ ROOMS = {
     "policies": {"params", "site", "env"},
     "optimum": {"params", "site", "env", "policies"},
     "agents": {"runtime", "params", "env"},
-    "training": {"runtime", "params", "site", "env", "agents"},
+    "training": {"runtime", "params", "site", "env", "policies", "agents"},
     "evaluation": {"runtime", "params", "site", "env", "policies", "optimum", "agents", "training"},
     "comparison": {"runtime", "site", "policies", "evaluation"},
     "status": {"runtime", "training", "evaluation"},

@@ -3,7 +3,7 @@ import copy
 import pytest
 import yaml
 
-from iquitos_citylearn.params import Params, ParamsError, load_params, validate_params
+from iquitos_citylearn.params import RAW, Params, ParamsError, load_params, validate_params
 from tests.defaults import PARAMS
 
 DEFAULTS = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
@@ -313,7 +313,7 @@ def test_a_profile_changes_what_actions_mean_and_the_network_and_no_more(agent):
         for profile in ("shipped", "raw", "plain")
     )
     assert (shipped.policy, raw.policy, plain.policy) == ("per_charger", "per_charger", "plain")
-    assert raw == shipped.model_copy(update={"action_mapping": "raw", "bess_mapping": "greedy_offset"})
+    assert raw == shipped.model_copy(update=RAW)
     assert plain.actions == ("raw", "greedy_offset")
     assert plain.kwargs["policy_kwargs"] == {"net_arch": [256, 256]}
     assert not {"replay_buffer_kwargs", "rollout_buffer_kwargs"} & set(plain.kwargs)

@@ -17,6 +17,7 @@ from iquitos_citylearn.runtime.artifacts import write_bytes, write_json
 from iquitos_citylearn.runtime.folders import REFERENCES
 from iquitos_citylearn.site.citylearn_files.writer import write_dataset
 from iquitos_citylearn.site.draw_files import write_draw
+from iquitos_citylearn.site.expectations import fit_expectations, write_expectations
 from iquitos_citylearn.training.checkpoint import TrainingInterruptedError
 from iquitos_citylearn.training.fingerprint import training_fingerprint
 from iquitos_citylearn.training.jobs import FINISHED
@@ -118,6 +119,7 @@ def test_it_is_evaluated_as_the_others_are(more, stored, tmp_path, whole, monkey
     for folder, names in (("evaluation", seeds), ("training", (1, 2))):
         for name, site in zip(names, years_of(stored.site, len(names)), strict=True):
             write_draw(site, tmp_path / "data" / folder / str(name))
+    write_expectations(tmp_path / "data" / "expectations.json", fit_expectations([stored.site]))
     known = dict.fromkeys((more.site.draws.headline_seed, *seeds, 1, 2), REFERENCE)
     write_json(REFERENCES, as_content(known, {}, bound_out_of_reach=False))
     write_bytes(tmp_path / "seed_0.zip", whole("tqc").payload)

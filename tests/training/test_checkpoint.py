@@ -113,7 +113,7 @@ def test_resumed_within_a_month_with_a_battery_to_dispatch(params, stored_agent_
         train(job, stop_after(5))
     sealed = read_sealed(checkpoints_of(job)[-1])
     state = torch.load(io.BytesIO(sealed.payload), weights_only=False)
-    assert (state["training"]["environment"]["peak_kw"] > 0.0).all()
+    assert (state["training"]["environment"]["peak_kw"] > 0.0).any()
     assert train(job).payload == whole.payload
 
 
