@@ -109,12 +109,13 @@ def test_a_missing_file_says_what_to_do(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"load_mean_kw": None}, "load_mean_kw is None"),
-        ({"load_mean_kw": [1.0] * 23}, "load_mean_kw is "),
-        ({"pv_mean_kw": [1.0] * 23 + ["?"]}, "pv_mean_kw is "),
-        ({"cars_std_kw": [float("nan")] * 24}, "cars_std_kw is "),
-        ({"load_lag1": [0.5]}, r"load_lag1 is \[0.5\]"),
-        ({"refill_hour": "noon"}, "refill_hour is 'noon'"),
+        ({"load_mean_kw": None}, r"load_mean_kw has the shape \(\), not \(24,\)"),
+        ({"load_mean_kw": [1.0] * 23}, r"load_mean_kw has the shape \(23,\), not \(24,\)"),
+        ({"pv_mean_kw": [1.0] * 23 + ["?"]}, "pv_mean_kw is no number or list of numbers"),
+        ({"cars_std_kw": [float("nan")] * 24}, "cars_std_kw has numbers that are not finite"),
+        ({"load_lag1": [0.5]}, r"load_lag1 has the shape \(1,\), not \(\)"),
+        ({"refill_hour": "noon"}, "refill_hour is no number or list of numbers"),
+        ({"pv_clearness_kept": [1.0] * 24}, r"pv_clearness_kept has the shape \(24,\), not \(24, 24\)"),
         ({"refill_hour": ...}, "lacks refill_hour"),
     ],
 )

@@ -77,7 +77,7 @@ def test_imitation_is_the_same_each_time(sites, params, teachers_setting):
     assert torch.equal(*weights)
 
 
-def test_demonstrations_keep_the_hours_in_which_there_is_a_choice(sites, params, teachers_setting):
+def test_demonstrations_keep_the_hours_in_which_there_is_a_choice(params, teachers_setting):
     site, entry = demonstrate(teachers_setting, params)
     assert len(site) < 3 * 120
     assert (entry.abs() <= 1.0).all()

@@ -17,7 +17,9 @@ from iquitos_citylearn.site.model import FloatArray, Site
 
 REMEDY = "`dvc repro build_dataset` makes it anew"
 SINGLE = {"load_lag1": float, "pv_day_std": float, "refill_hour": int}
-"""Statistics that are one number, with their types; the others have one for each hour of the day."""
+"""Statistics that are one number, with their types."""
+SHAPES = {name: () for name in SINGLE} | {"pv_clearness_kept": (HOURS_PER_DAY, HOURS_PER_DAY)}
+"""Shapes of statistics that do not have one number for each hour of the day."""
 LAST_REFILL_HOUR = 12
 """Hour of the day up to which a battery has to last where PV never covers the load."""
 
@@ -132,13 +134,16 @@ def read_expectations(path: Path) -> Expectations:
         raise ArtifactError(f"{path}: lacks {', '.join(sorted(lacking))}; {REMEDY}")
     values: dict[str, Any] = {}
     for name in Expectations._fields:
-        value, shape = content[name], () if name in SINGLE else (HOURS_PER_DAY,)
+        value = content[name]
         try:
             read = np.array(value, dtype=np.float64)
         except (TypeError, ValueError) as error:
-            raise ArtifactError(f"{path}: {name} is {value!r}; {REMEDY}") from error
-        if read.shape != shape or not np.isfinite(read).all():
-            raise ArtifactError(f"{path}: {name} is {value!r}; {REMEDY}")
+            raise ArtifactError(f"{path}: {name} is no number or list of numbers; {REMEDY}") from error
+        shape = SHAPES.get(name, (HOURS_PER_DAY,))
+        if read.shape != shape:
+            raise ArtifactError(f"{path}: {name} has the shape {read.shape}, not {shape}; {REMEDY}")
+        if not np.isfinite(read).all():
+            raise ArtifactError(f"{path}: {name} has numbers that are not finite; {REMEDY}")
         values[name] = SINGLE[name](value) if name in SINGLE else read
     return Expectations(**values)
 
