@@ -21,13 +21,21 @@ from iquitos_citylearn.evaluation.candidates import (
 from iquitos_citylearn.evaluation.captured_share import Reference
 from iquitos_citylearn.evaluation.certification import CertificationError, certify, certify_sample
 from iquitos_citylearn.evaluation.key_figures import SUMMED
-from iquitos_citylearn.evaluation.references import best_constants, find_references
+from iquitos_citylearn.evaluation.references import (
+    actions_at,
+    as_content,
+    best_constants,
+    find_references,
+    read_best_constants,
+)
 from iquitos_citylearn.evaluation.year_figures import year_figures
 from iquitos_citylearn.evaluation.years import make_evaluated_years
 from iquitos_citylearn.params import Actions
 from iquitos_citylearn.policies.register import Kind, PolicyEntry
 from iquitos_citylearn.policies.rollout import roll_out_years, trace_year, trace_years
 from iquitos_citylearn.policies.rules import ConstantPolicy, RandomPolicy
+from iquitos_citylearn.runtime.artifacts import write_json
+from iquitos_citylearn.stages.references import meanings_of_actions
 from tests.small import TERMS, hand_site, setting_of, small_site, years_of
 
 FLAT_KEYS = [
@@ -257,6 +265,18 @@ def test_what_there_is_to_gain_and_what_a_constant_gains(years):
         assert constant[f"captured_share_{name}"] >= max(
             other[f"captured_share_{name}"] for other in constants.values()
         )
+
+
+@pytest.mark.parametrize("dispatch", ["automatic", "agent"])
+def test_the_references_have_a_constant_for_every_agent_of_a_site(params, tmp_path, dispatch):
+    bess = params.site.bess.model_copy(update={"dispatch": dispatch})
+    params = params.model_copy(update={"site": params.site.model_copy(update={"bess": bess})})
+    constants = {actions: {"co2": {"action": list(actions)}} for actions in meanings_of_actions(params)}
+    path = tmp_path / "references.json"
+    write_json(path, as_content({}, constants, bound_out_of_reach=False))
+    for agent in params.train.agents.values():
+        found = read_best_constants(path, actions_at(params.site, agent.actions))["co2"]["action"]
+        assert found == [agent.action_mapping, agent.bess_mapping if dispatch == "agent" else "greedy_offset"]
 
 
 @pytest.mark.parametrize("series", ["net_kwh", "bess_soc", "charger_kwh", "ev_soc"])

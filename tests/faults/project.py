@@ -15,6 +15,7 @@ from iquitos_citylearn.params import load_params
 from iquitos_citylearn.runtime.artifacts import write_json
 from iquitos_citylearn.site.citylearn_files.writer import write_dataset
 from iquitos_citylearn.site.draw_files import write_draw
+from iquitos_citylearn.site.expectations import fit_expectations, write_expectations
 from tests.defaults import PARAMS
 from tests.evaluation.test_candidates import REFERENCE
 from tests.small import small_site, years_of
@@ -90,12 +91,13 @@ class Project:
 
 
 def prepare_evaluation(folder):
-    """Write what `iquitos evaluate` reads: params, a year in CityLearn's files, two more, and what there is to gain."""
+    """Write what `iquitos evaluate` reads: params, three years, expectations, and what there is to gain."""
     shutil.copyfile(PARAMS, folder / "params.yaml")
     site = small_site(4)
     write_dataset(site, folder / "data" / "site")
     seeds = load_params(folder / "params.yaml").site.draws.evaluation_seeds
     for seed, other in zip(seeds, years_of(site, len(seeds)), strict=True):
         write_draw(other, folder / "data" / "evaluation" / str(seed))
+    write_expectations(folder / "data" / "expectations.json", fit_expectations([site]))
     years = {seed: asdict(REFERENCE) for seed in (HEADLINE_SEED, *seeds)}
     write_json(folder / "metrics" / "references.json", {"years": years})

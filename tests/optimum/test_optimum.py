@@ -17,6 +17,7 @@ from iquitos_citylearn.policies.rollout import roll_out, trace_year
 from iquitos_citylearn.policies.rules import ConstantPolicy
 from iquitos_citylearn.site.citylearn_files.writer import write_dataset
 from iquitos_citylearn.site.draw_files import write_draw
+from iquitos_citylearn.site.expectations import fit_expectations, write_expectations
 from iquitos_citylearn.stages.baseline import evaluate_baseline
 from iquitos_citylearn.stages.references import write_references
 from tests.small import bess, hand_site, small_site, year_of, years_of
@@ -198,8 +199,10 @@ def test_stage_writes_result_series_and_trace_with_the_bounds(params, monkeypatc
     write_dataset(site, tmp_path / "data/site")
     for seed, year in zip(params.site.draws.evaluation_seeds, years_of(site, 2), strict=True):
         write_draw(year, tmp_path / f"data/evaluation/{seed}")
-    for seed, year in zip(params.site.draws.training_seeds, years_of(site, 6), strict=True):
+    training = years_of(site, 6)
+    for seed, year in zip(params.site.draws.training_seeds, training, strict=True):
         write_draw(year, tmp_path / f"data/training/{seed}")
+    write_expectations(tmp_path / "data/expectations.json", fit_expectations(training))
     monkeypatch.chdir(tmp_path)
     write_references(params)
     evaluate_baseline("optimum", params)

@@ -3,7 +3,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
@@ -188,6 +188,7 @@ def test_demand_charge_without_battery_it_is_the_best_of_all_plans(params, site)
 @given(seed=st.integers(0, 10_000))
 def test_demand_charge_and_battery_of_the_agent_against_a_program_over_single_sessions(params, seed):
     site = with_demand_charge(small_site(seed, n_chargers=4, n_steps=30, bess="agent"), second_month=12)
+    assume(len(site.sessions))
     year, n = year_of(site, params), 30
     fleet = make_fleet(year)
     hours = site.sessions.departure_step - site.sessions.arrival_step
@@ -227,6 +228,7 @@ def test_demand_charge_and_battery_of_the_agent_against_a_program_over_single_se
 @given(seed=st.integers(0, 10_000))
 def test_reward_of_the_agents_battery_is_reached_by_its_plan(params, seed):
     site = with_demand_charge(small_site(seed, n_chargers=4, n_steps=30, bess="agent"), second_month=12)
+    assume(len(site.sessions))
     optimum = optimise(site, params, "reward")
     assert optimum.replayed >= optimum.bound - 1e-3
 

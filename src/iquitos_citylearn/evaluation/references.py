@@ -15,7 +15,7 @@ from iquitos_citylearn.evaluation.judged import JUDGED
 from iquitos_citylearn.evaluation.resolution import resolution
 from iquitos_citylearn.evaluation.year_figures import mean_figures, year_figures
 from iquitos_citylearn.optimum.optimiser import Optimiser
-from iquitos_citylearn.params import Actions
+from iquitos_citylearn.params import Actions, SiteParams
 from iquitos_citylearn.policies.rollout import roll_out_years
 from iquitos_citylearn.policies.rules import ConstantPolicy
 from iquitos_citylearn.runtime.artifacts import ArtifactError, read_json
@@ -105,6 +105,11 @@ def read_best_constants(path: Path, actions: Actions) -> dict[str, dict[str, Any
         return dict(read_json(path)["best_constant"][_key(actions)])
     except KeyError as error:
         raise ArtifactError(f"{path}: has no constant action for the mapping {error}") from error
+
+
+def actions_at(site: SiteParams, actions: Actions) -> Actions:
+    """Return what actions mean at a site; where no agent dispatches a battery, its entry has the usual meaning."""
+    return actions if site.bess_dispatch == "agent" else Actions(actions.chargers)
 
 
 def _key(actions: Actions) -> str:

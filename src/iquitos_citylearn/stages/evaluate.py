@@ -7,7 +7,7 @@ from typing import Any
 from iquitos_citylearn.evaluation.candidates import CandidateRun, certify_and_write, evaluation_of
 from iquitos_citylearn.evaluation.captured_share import read_references
 from iquitos_citylearn.evaluation.judged import JUDGED
-from iquitos_citylearn.evaluation.references import read_best_constants
+from iquitos_citylearn.evaluation.references import actions_at, read_best_constants
 from iquitos_citylearn.evaluation.year_figures import mean_figures
 from iquitos_citylearn.evaluation.years import SCHEMA, read_evaluation_years
 from iquitos_citylearn.params import Params
@@ -23,7 +23,7 @@ def evaluate_agent(agent: str, params: Params) -> None:
     agent_params = params.agent(agent)
     records = _read_records(agent, agent_params.seeds)
     models = {seed: model_file(agent, seed) for seed in records}
-    constants = read_best_constants(REFERENCES, agent_params.actions)
+    constants = read_best_constants(REFERENCES, actions_at(params.site, agent_params.actions))
     with process_pool(CANDIDATES) as pool:
         tasks = [pool.submit(_run_trained, agent, seed, models[seed], records[seed], params) for seed in records]
         untrained = pool.submit(_run_untrained, agent, params)
