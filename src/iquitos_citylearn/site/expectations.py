@@ -18,7 +18,7 @@ from iquitos_citylearn.site.model import FloatArray, Site
 REMEDY = "`dvc repro build_dataset` makes it anew"
 SINGLE = {"load_lag1": float, "pv_day_std": float, "refill_hour": int}
 """Statistics that are one number, with their types."""
-SHAPES = {name: () for name in SINGLE} | {"pv_clearness_kept": (HOURS_PER_DAY, HOURS_PER_DAY)}
+SHAPES = dict.fromkeys(SINGLE, ()) | {"pv_clearness_kept": (HOURS_PER_DAY, HOURS_PER_DAY)}
 """Shapes of statistics that do not have one number for each hour of the day."""
 LAST_REFILL_HOUR = 12
 """Hour of the day up to which a battery has to last where PV never covers the load."""
