@@ -32,6 +32,9 @@ from iquitos_citylearn.policies.policy import Rule
 from iquitos_citylearn.policies.rollout import roll_out_years
 from iquitos_citylearn.site.model import FloatArray, IntArray
 
+Windows = Callable[[Years], IntArray]
+"""Function of years that returns the steps in which windows begin."""
+
 
 class Window(NamedTuple):
     """The hours of a window, n of them.
@@ -171,6 +174,3 @@ def until_next_month(years: Years) -> IntArray:
     refill = until_refill(years)
     month = years[0].site.month[refill]
     return refill[np.flatnonzero(np.diff(month, prepend=-1) != 0)]
-
-
-Windows = Callable[[Years], IntArray]
