@@ -51,9 +51,9 @@ def test_losses_count_both_ways():
 
 @pytest.fixture
 def years(params):
-    """Three days in two months, without cars, and a battery of 100 kWh under the agent."""
+    """Three days in two months, the second one cloudy, without cars, and a battery of 100 kWh under the agent."""
     hour = np.arange(72) % 24
-    sun = 40.0 * ((hour >= 8) & (hour < 16))
+    sun = np.repeat([40.0, 12.0, 40.0], 24) * ((hour >= 8) & (hour < 16))
     load = np.random.default_rng(5).uniform(5.0, 15.0, 72)
     night = replace(hand_site([], n_steps=72, load_kwh=load, pv_kwh=sun, battery=bess()), bess_dispatch="agent")
     site = with_demand_charge(night, 10.0, second_month=48)
@@ -71,7 +71,8 @@ def test_who_knows_the_whole_year_reaches_the_optimum_and_less_known_costs_no_le
     known = [cost_usd(years, windows(years)) for windows in (whole_year, until_next_month, until_refill)]
     assert known[0] == pytest.approx(optimum, rel=1e-5)
     assert min(known) >= optimum * (1 - 1e-6)
-    assert known[2] > known[0]
+    # Who does not know of the cloudy day empties the battery in the night before.
+    assert known[2] > 1.2 * known[0]
 
 
 def test_windows_begin_at_the_refill(years):

@@ -10,6 +10,9 @@ windows before have left:
                 0 <= take_t, discharge_t <= P
                 import_t <= peak_m(t),  peak_0 >= the month's peak so far
 
+A window that ends in the first night of a month counts these hours with the month before. That month's peak is the best
+guess of the next one's: to count from 0 would make every import of that night look like a peak of its own.
+
 The battery follows the imports as targets: it takes any further surplus, which costs nothing.
 """
 
@@ -29,6 +32,9 @@ from iquitos_citylearn.policies.policy import Rule
 from iquitos_citylearn.policies.rollout import roll_out_years
 from iquitos_citylearn.site.model import FloatArray, IntArray
 
+Windows = Callable[[Years], IntArray]
+"""Function of years that returns the steps in which windows begin."""
+
 
 class Window(NamedTuple):
     """The hours of a window, n of them.
@@ -38,7 +44,7 @@ class Window(NamedTuple):
     lacking_kwh, price_usd_per_kwh : ndarray, shape (n,)
         Load and cars less PV [kWh], and the tariff.
     month : ndarray of int64, shape (n,)
-        Month of each hour, the window's first month 0.
+        Month that each hour counts with, the window's first month 0.
     """
 
     lacking_kwh: FloatArray
@@ -135,12 +141,17 @@ class KnownAhead(ImportTarget):
         if step in self._end:
             hours, view = slice(step, self._end[step]), self.reader.read(observation)
             for y in range(len(observation)):
-                month = self._month[y, hours]
-                window = Window(self._lacking_kwh[y, hours], self._price[y, hours], month - month[0])
+                window = Window(self._lacking_kwh[y, hours], self._price[y, hours], self._months(y, hours))
                 stored, peak = float(view.stored_kwh[y]), float(view.month_peak_kw[y])
                 self._import_kw[y, hours] = least_cost_imports(window, self._store, stored, peak, self._charge)
         self._step = (step + 1) % self._price.shape[1]
         return self._import_kw[:, step]
+
+    def _months(self, y: int, hours: slice) -> IntArray:
+        """Return the month that each hour of a window counts with, the first one 0."""
+        month = self._month[y, hours]
+        last = month[-1] if hours.stop == self._month.shape[1] else max(month[-1] - 1, month[0])
+        return np.asarray(np.minimum(month, last) - month[0], dtype=np.int64)
 
 
 def whole_year(years: Years) -> IntArray:
@@ -163,6 +174,3 @@ def until_next_month(years: Years) -> IntArray:
     refill = until_refill(years)
     month = years[0].site.month[refill]
     return refill[np.flatnonzero(np.diff(month, prepend=-1) != 0)]
-
-
-Windows = Callable[[Years], IntArray]

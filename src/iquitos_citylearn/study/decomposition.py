@@ -1,7 +1,8 @@
 """Where the money lies: how much of the possible saving of cost is the battery's, the cars', and of perfect forecasts.
 
 Each row replaces a part of a controller by perfect foresight and is replayed on the twin over the evaluation years.
-No row is certified by CityLearn.
+No row is certified by CityLearn. Rows of the battery charge cars under a rule, since planning the cars as well adds
+nothing: the first row reaches the optimum of both.
 """
 
 from collections.abc import Callable, Iterator, Mapping
