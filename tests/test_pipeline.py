@@ -131,7 +131,7 @@ def test_a_case_with_a_further_agent_trains_evaluates_and_compares_it_without_a_
 def test_the_study_records_citylearns_own_figures_of_every_published_year(project):
     subprocess.run([sys.executable, "-m", "iquitos_citylearn.study", "citylearn_kpis"], cwd=project, check=True)
     figures = read_json(project / "study" / "results" / "citylearn_kpis" / "evaluate_v2.json")
-    assert set(figures) == {"uncontrolled", "required", "optimum", "sac", "ppo", "a2c"}
+    assert set(figures) == {"uncontrolled", "required", "mpc", "optimum", "sac", "ppo", "a2c"}
     for policy, theirs in figures.items():
         ours = read_json(project / "metrics" / f"result_{policy.upper()}.json")
         assert theirs["district_energy_grid_total_import_control_kwh"] == pytest.approx(ours["grid_import_kwh"])
