@@ -56,11 +56,18 @@ def test_metrics_show_is_flat(first_run):
     assert sum("result_" in row for row in rows) >= 5
 
 
+OF_A_DISPATCHED_BATTERY = ("built_on", "imitated.<mean figure>")
+
+
 @pytest.mark.parametrize(
     ("pattern", "keys", "absent"),
     [
-        ("result_*.json", RESULT, {"error"}),
-        ("comparison.json", COMPARISON, {"absent.<file>"}),
+        ("result_*.json", RESULT, {"error", *OF_A_DISPATCHED_BATTERY}),
+        (
+            "comparison.json",
+            COMPARISON,
+            {"absent.<file>", *(f"policies.<policy>.{key}" for key in OF_A_DISPATCHED_BATTERY)},
+        ),
         ("references.json", REFERENCES, set()),
         ("dataset.json", DATASET, set()),
         ("environment.json", ENVIRONMENT, set()),

@@ -302,10 +302,11 @@ def test_learning_that_adds_nothing_gets_no_credit(results):
 
 
 def test_a_controller_is_named_beside_the_rule_and_the_agent(results):
-    results["mpc"] = rule("mpc", 940.0) | {"kind": "controller"}
+    results["planner"] = rule("planner", 940.0) | {"kind": "controller"}
     text = verdict(compare(results, RESAMPLING))
     assert (
-        "takes 100.0 %; the best controller, mpc, takes 120.0 %; the best agent, ppo, takes 92.0 %, 28.0 points" in text
+        "takes 100.0 %; the best controller, planner, takes 120.0 %; the best agent, ppo, takes 92.0 %, 28.0 points"
+        in text
     )
 
 

@@ -53,7 +53,7 @@ def compared(params, seeds=SEEDS, **site):
     sites = [draw_site(params.site, seed=seed)[0] for seed in seeds]
     results, references = {}, {}
     for entry in (entry for entry in policies_of(params) if entry.kind is not Kind.AGENT):
-        years = make_evaluated_years(params, seeds, sites, range(len(seeds)), entry.action_mapping)
+        years = make_evaluated_years(params, seeds, sites, range(len(seeds)), entry.actions)
         if entry.action_mapping == "raw" and not references:
             references = find_references(years)
             constants = best_constants(years, references)

@@ -46,6 +46,17 @@ def test_a_comparison_of_another_version_is_named(tmp_path):
         summary(tmp_path, tmp_path / "none")
 
 
+def test_a_case_of_an_earlier_version_is_named_and_left_out(tmp_path):
+    whole = comparison(required=rule("required", 955.0), optimum=rule("optimum", 950.0), sac=agent("sac", 975.0))
+    (tmp_path / "comparison.json").write_text(whole)
+    (tmp_path / "results" / "raw").mkdir(parents=True)
+    old = {"to_gain": {"co2_kg": 50.0, "co2_kg_share": 0.05}, "policies": {}}
+    (tmp_path / "results" / "raw" / "comparison.json").write_text(json.dumps(old))
+    text = summary(tmp_path, tmp_path / "results")
+    assert "`raw` was made by an earlier version and is not shown; `make study PART=raw` makes it anew." in text
+    assert "| policy | default |" in text
+
+
 @pytest.mark.parametrize(("share", "said"), [(0.95, "In default (CO2, sac), default (cost, sac)."), (0.9, "Nowhere: ")])
 def test_the_cases_in_which_an_agent_takes_more_than_what_does_not_learn_are_named(tmp_path, share, said):
     whole = comparison(

@@ -90,7 +90,7 @@ def compare(
         `saved` of each objective, the mean highest imports of the months, the figures of the headline year of its
         median seed, the differences of means to charging at once and to the first agent (negative: less), by objective
         the probability of improvement over every other policy, the steps that CityLearn replayed, and for an agent
-        `untrained`, `imitated`, `best_constant` (for CO2), `best_constant_cost`, `training_years`, and
+        `built_on`, `untrained`, `imitated`, `best_constant` (for CO2), `best_constant_cost`, `training_years`,
         `learning_gain_co2` and `learning_gain_cost`: its shares above the highest of those of the untrained network, of
         the best constant action for the objective and of the rule that its actions build on.
     """
@@ -127,6 +127,7 @@ def _compared(
         objective: _improvements(name, results, references, judged, resampling) for objective, judged in JUDGED.items()
     }
     compared["replayed_steps"] = {part: entry["n_steps"] for part, entry in result["certification"].items()}
+    compared |= {key: result[key] for key in ("built_on",) if key in result}
     compared |= {key: _numbers(result[key]) for key in BESIDE_AN_AGENT if key in result}
     for judged in JUDGED.values():
         without = [result.get(key, {}).get(judged.share) for key in ("untrained", judged.best_constant)]

@@ -128,11 +128,18 @@ def read_comparison(path: Path) -> dict[str, Any]:
         If it is missing or damaged, or its gains are not those of this version.
     """
     comparison = read_json(path)
+    if not is_of_this_version(comparison):
+        raise ArtifactError(f"{path}: is no comparison of this version; compare again")
+    return comparison
+
+
+def is_of_this_version(comparison: Mapping[str, Any]) -> bool:
+    """Return whether the gains of a comparison are those of this version."""
     try:
         gains_of(comparison)
-    except (KeyError, TypeError) as error:
-        raise ArtifactError(f"{path}: is no comparison of this version; compare again") from error
-    return comparison
+    except (KeyError, TypeError):
+        return False
+    return True
 
 
 def gains_of(comparison: Mapping[str, Any]) -> dict[str, Gain]:

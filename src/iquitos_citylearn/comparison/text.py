@@ -128,7 +128,10 @@ def _who_captures_it(judged: Judged, gain: Gain, policies: Mapping[str, Figures]
     if learned is None:
         return text
     added = POINTS.text(learned) if POINTS.rounded(learned) > 0.0 else "nothing"
-    against = "the agent's untrained network, a constant action or the rule behind its actions takes"
+    built_on = policies[gain.best[Kind.AGENT]].get("built_on")
+    against = "the agent's untrained network or a constant action takes"
+    if built_on is not None:
+        against = f"the agent's untrained network, a constant action or the rule {built_on} behind its actions takes"
     return f"{text} Learning added {added} to what {against}."
 
 

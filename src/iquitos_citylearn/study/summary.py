@@ -4,12 +4,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from iquitos_citylearn.comparison.gains import CONTENDERS, best_of_kind, read_comparison, serves, shown_percent
+from iquitos_citylearn.comparison.gains import (
+    CONTENDERS,
+    best_of_kind,
+    is_of_this_version,
+    read_comparison,
+    serves,
+    shown_percent,
+)
 from iquitos_citylearn.comparison.text import verdict
 from iquitos_citylearn.evaluation.judged import JUDGED
 from iquitos_citylearn.evaluation.key_figures import KEY_FIGURES, NOT_KNOWN
 from iquitos_citylearn.policies.register import Kind
-from iquitos_citylearn.runtime.artifacts import write_bytes
+from iquitos_citylearn.runtime.artifacts import read_json, write_bytes
 from iquitos_citylearn.runtime.folders import METRICS
 from iquitos_citylearn.study.twin_tables import twin_sections
 
@@ -24,7 +31,7 @@ def write_summary() -> None:
 
 
 def summary(metrics: Path, results: Path) -> str:
-    """Return the tables as Markdown.
+    """Return the tables as Markdown; a case that an earlier version has compared is named and left out.
 
     Parameters
     ----------
@@ -34,15 +41,18 @@ def summary(metrics: Path, results: Path) -> str:
     Raises
     ------
     ArtifactError
-        If a comparison is missing or damaged, or of another version.
+        If a comparison is missing or damaged, or that of the default run is of another version.
     """
+    found = {file.parent.name: read_json(file) for file in sorted(results.glob(f"*/{COMPARISON}"))}
+    earlier = [name for name, comparison in found.items() if not is_of_this_version(comparison)]
     cases = {DEFAULT: read_comparison(metrics / COMPARISON)}
-    cases |= {file.parent.name: read_comparison(file) for file in sorted(results.glob(f"*/{COMPARISON}"))}
+    cases |= {name: comparison for name, comparison in found.items() if name not in earlier}
     parts = [
         "# The study",
         "Written by `make study` from the comparisons in these folders; `run.json` in each says when and by which "
         "command. Cells are means over seeds and over years that no agent trained on, every kWh that a car lacked "
         "imported after all; an asterisk marks a policy that serves fewer cars than the optimum of its case.",
+        *(_named(name) for name in earlier),
         "## Does an agent beat what does not learn?",
         *_best_of_each(cases),
         *(
@@ -55,6 +65,10 @@ def summary(metrics: Path, results: Path) -> str:
         *(text for name, comparison in cases.items() for text in (f"**{name}**", verdict(comparison))),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _named(case: str) -> str:
+    return f"`{case}` was made by an earlier version and is not shown; `make study PART={case}` makes it anew."
 
 
 def _best_of_each(cases: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:

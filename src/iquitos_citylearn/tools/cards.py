@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from iquitos_citylearn.comparison.gains import is_of_this_version
 from iquitos_citylearn.comparison.tables import POINTS
 from iquitos_citylearn.comparison.text import optima_differ
 from iquitos_citylearn.evaluation.judged import JUDGED
@@ -52,10 +53,15 @@ def model_figures(folder: Path, params: Params) -> str:
         ["model", "steps", "updates", "untrained", "best constant action", "above both [points]"],
         (_learning(agent, policies[agent], folder) for agent in agents),
     )
-    elsewhere = {case: read_json(folder / STUDY / case / COMPARISON)["policies"] for case in CASES}
+    compared = {case: read_json(folder / STUDY / case / COMPARISON) for case in CASES}
+    elsewhere = {case: found["policies"] for case, found in compared.items() if is_of_this_version(found)}
     cases = _table(
         ["trained and judged elsewhere", *agents, "rule `required`"],
-        ([text, *(_case(name, elsewhere[case]) for name in (*agents, "required"))] for case, text in CASES.items()),
+        (
+            [text, *(_case(name, elsewhere[case]) for name in (*agents, "required"))]
+            for case, text in CASES.items()
+            if case in elsewhere
+        ),
     )
     return f"{quality}\n{learning}\n{cases}"
 

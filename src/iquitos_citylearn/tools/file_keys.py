@@ -168,6 +168,7 @@ COMPARISON = (
     Key(f"{_IMPROVEMENT}.ci_high", "Upper end of it.", "1"),
     Key(f"{_POLICY}.replayed_steps.<part>", "Hours that CityLearn replayed.", "h"),
     Key(f"{_POLICY}.untrained.<mean figure>", "As in the result of the agent."),
+    Key(f"{_POLICY}.built_on", "As in the result of the agent."),
     Key(f"{_POLICY}.imitated.<mean figure>", "As in the result of the agent."),
     Key(f"{_POLICY}.best_constant.action", "As in the result of the agent."),
     Key(f"{_POLICY}.best_constant.<mean figure>", "As in the result of the agent."),
