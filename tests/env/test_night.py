@@ -81,6 +81,7 @@ def flat_expectations(**changes):
         price_usd_per_kwh=np.full(24, 0.2),
         pv_day_std=0.0,
         refill_hour=8,
+        pv_clearness_kept=np.zeros((24, 24)),
     )._replace(**changes)
 
 

@@ -137,8 +137,8 @@ def test_the_stage_runs_and_names_its_modules(extended):
     assert "pandas" in stage["params"][0]["requirements/numerics.yaml"]
     series = "timestamp,grid_import_kwh\n2023-01-01 10:00,1.0\n2023-01-02 10:00,3.0\n2023-01-03 10:00,2.0\n"
     (extended / "metrics" / "simulations").mkdir(parents=True)
-    for name in ("UNCONTROLLED", "REQUIRED", "OPTIMUM"):
+    for name in ("UNCONTROLLED", "REQUIRED", "MPC", "OPTIMUM"):
         (extended / "metrics" / "simulations" / f"timeseries_{name}.csv").write_text(series, encoding="utf-8")
     run_iquitos(extended, "peak-days")
     written = (extended / "metrics" / "peak_days.json").read_text(encoding="utf-8")
-    assert yaml.safe_load(written) == dict.fromkeys(("uncontrolled", "required", "optimum"), "2023-01-02")
+    assert yaml.safe_load(written) == dict.fromkeys(("uncontrolled", "required", "mpc", "optimum"), "2023-01-02")
